@@ -1,0 +1,130 @@
+"""Live pages: an event on commit, and a consumer that renders the page's fragment again.
+
+An event only says "look again": what a page shows is always read from PostgreSQL, so a reload, a second tab or a
+reconnect shows the same thing, and a lost event costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import redis.exceptions
+from asgiref.sync import async_to_sync
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.layers import get_channel_layer
+from django.db import transaction
+
+from agentopia.lib.errors import NotFound
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser as User
+
+logger = logging.getLogger(__name__)
+
+SIGN_IN_AGAIN, GONE, TRY_AGAIN = 4401, 4404, 1011  # how a socket is closed; the first two are final for the page
+SETTLE_SECONDS = 0.05  # events that arrive in a burst are answered by one rendering
+
+
+def owner_group(owner_id: int) -> str:
+    """The group of everything that one user owns."""
+    return f"owner.{owner_id}"
+
+
+def server_group(server_id: UUID) -> str:
+    """The group of one server's page."""
+    return f"server.{server_id}"
+
+
+def publish(*groups: str) -> None:
+    """Tell the pages of these groups, once the transaction is committed, to look again."""
+    transaction.on_commit(lambda: _send(groups))
+
+
+def _send(groups: tuple[str, ...]) -> None:
+    layer = get_channel_layer()
+
+    async def send_all() -> None:
+        for group in groups:
+            await layer.group_send(group, {"type": "look.again"})
+
+    try:
+        async_to_sync(send_all)()
+    except (redis.exceptions.RedisError, OSError) as error:
+        # The rows are committed; pages that reconnect read them.
+        logger.warning("Live pages were not told of a change: %s", error)
+
+
+class LivePage(AsyncWebsocketConsumer):
+    """A page's WebSocket: joins its groups and sends its fragments, all at first and those that differ after every change.
+
+    A subclass says which groups (`groups_of_page`) and renders (`fragments`: each replaces the element of its id); both run
+    synchronously, start from ``self.user`` and raise `NotFound` for what is not the user's: the socket is refused or closed then.
+    """
+
+    def groups_of_page(self) -> list[str]:
+        raise NotImplementedError
+
+    def fragments(self) -> list[str]:
+        raise NotImplementedError
+
+    async def connect(self) -> None:
+        self.user: User = self.scope["user"]
+        self.kwargs: dict[str, Any] = self.scope["url_route"]["kwargs"]
+        self.tasks: list[asyncio.Task[None]] = []
+        self.joined: list[str] = []
+        self.changed = asyncio.Event()
+        await self.accept()  # a refusal before that would reach the page without its code
+        if not self.user.is_authenticated:
+            await self.close(SIGN_IN_AGAIN)
+            return
+        try:
+            groups = await database_sync_to_async(self.groups_of_page)()
+        except NotFound:
+            await self.close(GONE)
+            return
+        for group in groups:
+            await self.channel_layer.group_add(group, self.channel_name)
+            self.joined.append(group)
+        self.changed.set()
+        self.start(self._render_on_change())
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something for as long as the page is open; when it fails the socket closes and the page connects again."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        self.tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            logger.warning("A live page ended: %r", error)
+            self.tasks.append(asyncio.create_task(self.close(TRY_AGAIN)))
+
+    async def _render_on_change(self) -> None:
+        sent: list[str] = []
+        while True:
+            await self.changed.wait()
+            self.changed.clear()
+            try:
+                fragments = await database_sync_to_async(self.fragments)()
+            except NotFound:
+                await self.close(GONE)
+                return
+            if fresh := [fragment for fragment in fragments if fragment not in sent]:
+                await self.send("".join(fresh))
+            sent = fragments
+            await asyncio.sleep(SETTLE_SECONDS)
+
+    async def look_again(self, event: dict[str, Any]) -> None:
+        """Channels calls this for `publish`."""
+        self.changed.set()
+
+    async def disconnect(self, code: int) -> None:
+        for task in self.tasks:
+            task.cancel()
+        for group in self.joined:
+            await self.channel_layer.group_discard(group, self.channel_name)

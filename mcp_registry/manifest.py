@@ -1,0 +1,210 @@
+"""The part of the official registry's ``server.json`` that Agentopia understands (schema 2025-12-11).
+
+Unknown fields are kept in the catalogue but not looked at. Our own permission profile lies in the publisher's slot:
+``_meta["io.modelcontextprotocol.registry/publisher-provided"]["agentopia"]``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from agentopia.lib.errors import InvalidInput
+from dtma_wire import Egress, Resources, Volume
+from dtma_wire.specs import EXACT_VERSION, REQUIREMENT, VARIABLE
+
+PUBLISHER_SLOT = "io.modelcontextprotocol.registry/publisher-provided"
+
+
+class Part(BaseModel):
+    """A part of the document; fields that we do not know are ignored."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class Input(Part):
+    """A value that is given, or asked of the user (`Input` in the schema)."""
+
+    description: str = ""
+    is_required: bool = Field(default=False, alias="isRequired")
+    is_secret: bool = Field(default=False, alias="isSecret")
+    format: Literal["string", "number", "boolean", "filepath"] = "string"
+    value: str | None = None
+    default: str | None = None
+    placeholder: str = ""
+    choices: list[str] = []
+
+
+class InputWithVariables(Input):
+    variables: dict[str, Input] = {}
+
+
+class EnvironmentVariable(InputWithVariables):
+    name: Annotated[str, Field(pattern=VARIABLE)]
+
+
+class PositionalArgument(InputWithVariables):
+    type: Literal["positional"]
+    value_hint: str = Field(default="", alias="valueHint")
+
+
+class NamedArgument(InputWithVariables):
+    type: Literal["named"]
+    name: str
+
+
+Argument = Annotated[PositionalArgument | NamedArgument, Field(discriminator="type")]
+
+
+class Transport(Part):
+    type: Literal["stdio", "streamable-http", "sse"]
+    url: str = ""
+
+    @field_validator("type")
+    @classmethod
+    def _supported(cls, value: str) -> str:
+        if value == "sse":
+            raise ValueError("the old SSE transport cannot be run yet; use stdio or streamable-http")
+        return value
+
+
+class Package(Part):
+    registry_type: Literal["npm", "pypi", "oci"] = Field(alias="registryType")
+    registry_base_url: str = Field(default="", alias="registryBaseUrl")
+    identifier: str = Field(min_length=1)
+    version: str = ""
+    transport: Transport = Transport(type="stdio")
+    package_arguments: list[Argument] = Field(default=[], alias="packageArguments")
+    environment_variables: list[EnvironmentVariable] = Field(default=[], alias="environmentVariables")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        if self.registry_type != "oci" and not re.fullmatch(EXACT_VERSION, self.version):
+            raise ValueError(f"the package {self.identifier} needs one exact version, such as 1.2.3, not “{self.version or 'latest'}”")
+        host = urlsplit(self.registry_base_url).hostname or ""
+        # The public registries are named after their kind. A toolbox installs from these alone, and a package of the
+        # same name may stand there for something else.
+        if host and not host.endswith((f"{self.registry_type}.org", f"{self.registry_type}js.org")) and self.registry_type != "oci":
+            raise ValueError(f"the package {self.identifier} comes from {host}; toolboxes install from the public registries only")
+        return self
+
+
+class Profile(Part):
+    """The permissions that an entry asks for. A misspelt one must not become a wider one, so unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    category: str = ""
+    egress: Egress = Egress.NONE
+    volumes: tuple[Volume, ...] = ()
+    memory_mb: int = Resources().memory_mb
+    cpus: float = Resources().cpus
+    pids: int = Resources().pids
+    requires: tuple[Annotated[str, Field(pattern=REQUIREMENT)], ...] = ()
+
+
+class Manifest(Part):
+    """A `server.json` with at least one package that can run in a container."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+$", min_length=3, max_length=200)
+    title: str = Field(default="", max_length=100)
+    description: str = Field(min_length=1, max_length=300)
+    version: str = Field(min_length=1, max_length=255)
+    packages: list[Package] = Field(min_length=1)
+    meta: dict[str, Any] = Field(default={}, alias="_meta")
+    profile: Profile = Profile()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_profile(cls, document: Any) -> Any:
+        if not isinstance(document, dict):
+            return document
+        publisher = (document.get("_meta") or {}).get(PUBLISHER_SLOT) or {}
+        return {**document, "profile": publisher.get("agentopia") or {}}
+
+    @property
+    def slug(self) -> str:
+        """The last part of the name, as a server may be called."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.rsplit("/", 1)[1].lower()).strip("-")[:50]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Something a user may or must give. ``key`` is how `config` and `secrets` name it."""
+
+    key: str
+    label: str
+    description: str
+    required: bool
+    secret: bool
+    default: str | None
+    choices: tuple[str, ...]
+    format: str
+    placeholder: str
+
+
+def parse_manifest(document: Any) -> Manifest:
+    """Read a ``server.json``; raises `InvalidInput` that names each part which cannot be used."""
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        fields = {".".join(map(str, item["loc"])) or "server.json": item["msg"].removeprefix("Value error, ") for item in error.errors()}
+        summary = "; ".join(f"{name}: {text}" for name, text in fields.items())
+        raise InvalidInput(f"This server.json cannot be used. {summary}", code="invalid_manifest", fields=fields) from None
+
+
+def package_of_document(document: Any, index: int = 0) -> Package:
+    """One package of a document that was accepted before."""
+    return Manifest.model_validate(document).packages[index]
+
+
+def settings_of(package: Package) -> list[Setting]:
+    """What can be set, in the order in which the document lists it; fixed values are no settings."""
+    return list({setting.key: setting for setting in _settings_of(package)}.values())
+
+
+def _settings_of(package: Package) -> Iterator[Setting]:
+    for variable in package.environment_variables:
+        yield from _settings_of_input(variable.name, variable)
+    for argument in package.package_arguments:
+        yield from _settings_of_input(argument_key(argument), argument)
+
+
+def _settings_of_input(key: str, given: InputWithVariables) -> Iterator[Setting]:
+    if given.value is None:
+        yield _setting(key, given)
+    else:
+        for name, variable in given.variables.items():
+            if variable.value is None:
+                yield _setting(name, variable)
+
+
+def _setting(key: str, given: Input) -> Setting:
+    return Setting(
+        key=key,
+        label=key.lstrip("-").replace("_", " ").replace("-", " ").capitalize(),
+        description=given.description,
+        required=given.is_required and given.default is None,
+        secret=given.is_secret,
+        default=given.default,
+        choices=tuple(given.choices),
+        format=given.format,
+        placeholder=given.placeholder,
+    )
+
+
+def argument_key(argument: PositionalArgument | NamedArgument) -> str:
+    """How an argument's value is named in `config`."""
+    return argument.name.lstrip("-") if isinstance(argument, NamedArgument) else argument.value_hint or "argument"

@@ -1,0 +1,122 @@
+"""Carrying out a deployment: the conversation with a toolbox.
+
+Safe to run twice, and to be killed anywhere: the claim lets one worker in, DTMA's PUT is idempotent, and what was not
+recorded is told again by the next PUT or heartbeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import transaction
+
+from agentopia.lib import live
+from agentopia.lib.errors import AgentopiaError
+from dtma_client import DtmaClient, DtmaError, DtmaUnreachable, ServerNotFound
+from dtma_wire import Phase, ServerSpec, ServerState, Settled
+from mcp_registry.models import Deployment, McpServer
+from mcp_registry.services.deployments import (
+    LEASE,
+    UNREACHABLE,
+    claim_deployment,
+    defer_deployment,
+    finish_deployment,
+    record_progress,
+    renew_lease,
+)
+from mcp_registry.services.observation import observe
+from mcp_registry.spec import spec_of
+from toolboxes.dtma import as_agentopia_error, dtma_of
+
+
+def carry_out(*, deployment_id: UUID) -> None:
+    """Claim a deployment and bring its server to what is desired; does nothing where another worker has it."""
+    deployment = claim_deployment(deployment_id=deployment_id)
+    if deployment is None:
+        return
+    server = deployment.server
+    try:
+        # Runs the asynchronous conversation with the database work coming back to this thread.
+        async_to_sync(_converse)(deployment, None if _is_simple(deployment) else spec_of(server))
+    except DtmaError as error:
+        told = as_agentopia_error(error, server.toolbox)
+        if error.retryable:
+            code = UNREACHABLE if isinstance(error, DtmaUnreachable) else told.code
+            defer_deployment(deployment=deployment, problem=told.message, code=code)
+        else:
+            finish_deployment(deployment=deployment, problem=told.message, code=told.code)
+    except AgentopiaError as error:
+        finish_deployment(deployment=deployment, problem=error.message, code=error.code)
+
+
+def _is_simple(deployment: Deployment) -> bool:
+    return deployment.kind in (Deployment.Kind.STOP, Deployment.Kind.DELETE)
+
+
+async def _converse(deployment: Deployment, spec: ServerSpec | None) -> None:
+    work = asyncio.create_task(_work(deployment, spec))
+    lease = asyncio.create_task(_hold_lease(deployment))
+    try:
+        done, _ = await asyncio.wait((work, lease), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in (work, lease):
+            task.cancel()
+        await asyncio.gather(work, lease, return_exceptions=True)
+
+
+async def _hold_lease(deployment: Deployment) -> None:
+    """Returns when the work is no longer ours: the user changed the server again, or our lease ran out and another took it."""
+    while await sync_to_async(renew_lease)(deployment=deployment):
+        await asyncio.sleep(LEASE.total_seconds() / 4)
+
+
+async def _work(deployment: Deployment, spec: ServerSpec | None) -> None:
+    server = deployment.server
+    async with dtma_of(server.toolbox) as dtma:
+        if deployment.kind == Deployment.Kind.DELETE:
+            await dtma.delete(str(server.pk), volumes="remove", generation=deployment.generation)
+            await sync_to_async(_forget)(server)
+        elif spec is None:
+            state = await dtma.stop(str(server.pk), generation=deployment.generation)
+            await sync_to_async(_settle)(deployment, state)
+        else:
+            await _put(dtma, deployment, spec)
+
+
+async def _put(dtma: DtmaClient, deployment: Deployment, spec: ServerSpec) -> None:
+    server_id = str(deployment.server.pk)
+    if deployment.kind == Deployment.Kind.RESTART:
+        await _stop_if_known(dtma, server_id, deployment.generation)
+    async for event in dtma.put_server(server_id, spec):
+        if isinstance(event, Settled):
+            await sync_to_async(_settle)(deployment, event.server)
+        else:
+            await sync_to_async(record_progress)(deployment=deployment, progress=event)
+
+
+async def _stop_if_known(dtma: DtmaClient, server_id: str, generation: int) -> None:
+    try:
+        await dtma.stop(server_id, generation=generation)
+    except ServerNotFound:
+        return  # the PUT that follows makes it
+
+
+def _settle(deployment: Deployment, state: ServerState) -> None:
+    observe(server_id=deployment.server_id, state=state)
+    if state.phase is Phase.UNKNOWN:
+        defer_deployment(deployment=deployment, problem=state.reason, code="engine_unavailable")
+    elif state.phase in (Phase.RUNNING, Phase.STOPPED, Phase.ABSENT):
+        finish_deployment(deployment=deployment)
+    else:
+        finish_deployment(deployment=deployment, problem=state.reason or "The server did not become ready.", code="not_ready")
+
+
+@transaction.atomic
+def _forget(server: McpServer) -> None:
+    """The toolbox has confirmed that the server is gone."""
+    live.publish(live.server_group(server.pk), live.owner_group(server.owner_id))
+    McpServer.objects.filter(pk=server.pk, desired=McpServer.Desired.ABSENT).delete()

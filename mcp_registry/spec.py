@@ -1,0 +1,165 @@
+"""From a server's row to the spec that its toolbox is given: a pure function, and the check of what the user set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from agentopia.lib.errors import InvalidInput
+from dtma_wire import (
+    HttpTransport,
+    NpmPackage,
+    OciImage,
+    PypiPackage,
+    Resources,
+    ServerSpec,
+    StdioTransport,
+)
+from mcp_registry.manifest import (
+    InputWithVariables,
+    Manifest,
+    NamedArgument,
+    Package,
+    Setting,
+    argument_key,
+    parse_manifest,
+    settings_of,
+)
+from mcp_registry.models import McpServer
+
+TRUE_WORDS, FALSE_WORDS = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_-]+)\}")
+_URL_PORT = re.compile(r"^https?://(?P<host>\[[^\]]+\]|[^/:]+)(:(?P<port>\d+))?(?P<path>/[^?#]*)?")
+
+
+def package_of(manifest: Manifest, index: int) -> Package:
+    """The package that is to run; raises `InvalidInput`."""
+    if not 0 <= index < len(manifest.packages):
+        raise InvalidInput(f"“{manifest.name}” has {len(manifest.packages)} package(s); there is no number {index}.", fields={"package": "unknown"})
+    return manifest.packages[index]
+
+
+def checked_values(package: Package, config: Mapping[str, str], secrets: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Check what the user set against what can be set.
+
+    Returns (config, secrets) with empty values left out. Raises `InvalidInput` that names every wrong or missing setting;
+    the values of secrets are never repeated in it.
+    """
+    settings = {setting.key: setting for setting in settings_of(package)}
+    problems: dict[str, str] = {}
+    clean: dict[bool, dict[str, str]] = {False: {}, True: {}}
+    for given in (config, secrets):
+        for key, value in given.items():
+            setting = settings.get(key)
+            if setting is None:
+                problems[key] = "This server has no such setting."
+            elif given is config and setting.secret:
+                problems[key] = "This is a secret: send it under “secrets”."
+            elif str(value) != "":
+                text, problem = _checked(setting, str(value))
+                clean[setting.secret][key] = text
+                if problem:
+                    problems[key] = problem
+    for setting in settings.values():
+        if setting.required and setting.key not in clean[setting.secret] and setting.key not in problems:
+            problems[setting.key] = "This setting is required."
+    if problems:
+        summary = " ".join(f"{key}: {text}" for key, text in problems.items())
+        raise InvalidInput(f"The settings are not complete or not valid. {summary}", code="invalid_settings", fields=problems)
+    return clean[False], clean[True]
+
+
+def _checked(setting: Setting, value: str) -> tuple[str, str]:
+    if setting.choices and value not in setting.choices:
+        return value, f"Choose one of {', '.join(setting.choices)}."
+    if setting.format == "boolean":
+        if value.lower() in TRUE_WORDS:
+            return "true", ""
+        return "false", "" if value.lower() in FALSE_WORDS else "Answer true or false."
+    if setting.format == "number":
+        try:
+            float(value)
+        except ValueError:
+            return value, "This must be a number."
+    if "\x00" in value or len(value) > 16_384:
+        return "", "This value is too long or holds a NUL character."
+    return value, ""
+
+
+def spec_of(server: McpServer) -> ServerSpec:
+    """The spec of a server as it is desired; raises `InvalidInput` where the entry asks for what no toolbox gives."""
+    manifest = parse_manifest(server.manifest)
+    package = package_of(manifest, server.package)
+    values = {**server.config, **server.secrets}
+    environment: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    for variable in package.environment_variables:
+        value = _value(variable.name, variable, values)
+        if value is not None:
+            holds_secret = variable.is_secret or any(part.is_secret for part in variable.variables.values())
+            (secrets if holds_secret else environment)[variable.name] = value
+    profile = manifest.profile
+    try:
+        return ServerSpec.model_validate(
+            {
+                "generation": server.generation,
+                "name": server.name,
+                "source": _source(package, profile.requires),
+                "transport": _transport(package),
+                "arguments": tuple(_arguments(package, values)),
+                "environment": environment,
+                "secrets": secrets,
+                "volumes": profile.volumes,
+                "resources": Resources(memory_mb=profile.memory_mb, cpus=profile.cpus, pids=profile.pids),
+                "egress": profile.egress,
+                "desired": "stopped" if server.desired == McpServer.Desired.STOPPED else "running",
+            }
+        )
+    except ValidationError as error:
+        fields = {".".join(map(str, item["loc"])): item["msg"] for item in error.errors(include_input=False)}
+        summary = "; ".join(f"{name}: {text}" for name, text in fields.items())
+        raise InvalidInput(f"“{manifest.name}” cannot be run. {summary}", code="invalid_manifest", fields=fields) from None
+
+
+def _value(key: str, given: InputWithVariables, values: Mapping[str, str]) -> str | None:
+    if given.value is None:
+        return values.get(key, given.default)
+    fill = {name: part.value or values.get(name, part.default) or "" for name, part in given.variables.items()}
+    return _PLACEHOLDER.sub(lambda match: fill.get(match[1], match[0]), given.value)
+
+
+def _arguments(package: Package, values: Mapping[str, str]) -> list[str]:
+    words: list[str] = []
+    for argument in package.package_arguments:
+        value = _value(argument_key(argument), argument, values)
+        if isinstance(argument, NamedArgument):
+            if argument.format == "boolean":
+                words += [argument.name] if value == "true" else []
+            elif value is not None:
+                words += [argument.name, value]
+        elif value is not None:
+            words.append(value)
+    return words
+
+
+def _source(package: Package, requires: tuple[str, ...]) -> NpmPackage | PypiPackage | OciImage:
+    match package.registry_type:
+        case "npm":
+            return NpmPackage(name=package.identifier, version=package.version)
+        case "pypi":
+            return PypiPackage(name=package.identifier, version=package.version, requires=requires)
+        case "oci":
+            tagged = "@" in package.identifier or ":" in package.identifier.rsplit("/", 1)[-1]
+            return OciImage(reference=package.identifier if tagged or not package.version else f"{package.identifier}:{package.version}")
+
+
+def _transport(package: Package) -> StdioTransport | HttpTransport:
+    if package.transport.type == "stdio":
+        return StdioTransport()
+    match = _URL_PORT.match(package.transport.url)
+    if match is None:
+        raise InvalidInput("A streamable-http package needs the URL at which it listens, as in http://localhost:3001/mcp.", code="invalid_manifest")
+    port = int(match["port"] or 80)
+    return HttpTransport(port=port, path=match["path"] or "/mcp", host=match["host"] + (f":{port}" if match["port"] else ""))

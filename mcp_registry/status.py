@@ -1,0 +1,63 @@
+"""What a page shows of a server: derived from its desired and observed sides, here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from dtma_wire import Phase
+from mcp_registry.models import Deployment, McpServer
+
+
+class Status(StrEnum):
+    """A server's state in one word."""
+
+    PREPARING = "preparing"
+    STARTING = "starting"
+    RUNNING = "running"
+    UNHEALTHY = "unhealthy"
+    CRASHED = "crashed"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+    DELETING = "deleting"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """The word, and the sentence that explains it (empty while all is well)."""
+
+    state: Status
+    reason: str = ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something goes on that will change it without the user's doing."""
+        return self.state in (Status.PREPARING, Status.STARTING, Status.DELETING)
+
+
+def status_of(server: McpServer, now: datetime | None = None) -> ServerStatus:
+    """Derive the status; reads only the server with its ``toolbox`` and ``deployment`` (both select_related)."""
+    deployment = server.deployment
+    active = deployment is not None and deployment.is_active
+    failed = deployment is not None and deployment.status == Deployment.Status.FAILED
+    waiting = deployment.detail if deployment and active else ""
+
+    if server.desired == McpServer.Desired.ABSENT:
+        return ServerStatus(Status.DELETING, deployment.detail if deployment and (active or failed) else "")
+    if server.toolbox.is_silent(now):
+        return ServerStatus(Status.UNKNOWN, f"The toolbox “{server.toolbox.name}” does not report. What its servers do is not known.")
+    if server.toolbox.engine_problem:
+        return ServerStatus(Status.UNKNOWN, server.toolbox.engine_problem)
+
+    phase, current = Phase(server.phase), server.observed_generation == server.generation
+    if active and server.desired == McpServer.Desired.RUNNING and not (current and phase is Phase.RUNNING and server.tools_hash):
+        return ServerStatus(Status.STARTING if current and phase is Phase.STARTING else Status.PREPARING, waiting)
+    if failed and not (current and phase in (Phase.RUNNING, Phase.STARTING, Phase.UNHEALTHY)):
+        return ServerStatus(Status.FAILED, deployment.detail if deployment else "")
+    if phase is Phase.ABSENT:
+        if server.desired == McpServer.Desired.STOPPED:
+            return ServerStatus(Status.STOPPED)
+        return ServerStatus(Status.UNKNOWN, "The toolbox does not have this server any more; it is being brought back.")
+    return ServerStatus(Status(phase), server.reason)

@@ -1,0 +1,127 @@
+"""Pages: parse the request, call one service or some selectors, render."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.requests import user_of
+from agentopia.lib.errors import Conflict, InvalidInput
+from mcp_registry import pages, selectors
+from mcp_registry.forms import DeployForm
+from mcp_registry.manifest import package_of_document
+from mcp_registry.services.servers import (
+    delete_server,
+    deploy_server,
+    restart_server,
+    start_server,
+    stop_server,
+)
+from toolboxes.selectors import toolboxes_for
+
+ENTRIES_PER_PAGE = 60
+ACTIONS = {"start": start_server, "stop": stop_server, "restart": restart_server}
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """What runs, what needs attention, what happened last, and what to do first."""
+    return render(request, "mcp_registry/home.html", pages.home(user_of(request)))
+
+
+@require_GET
+def catalog(request: HttpRequest) -> HttpResponse:
+    """The catalogue; HTMX asks for its rows alone while one types."""
+    search = request.GET.get("search", "")[:200]
+    entries = Paginator(selectors.catalog_for(user_of(request), search), ENTRIES_PER_PAGE).get_page(request.GET.get("page"))
+    template = "mcp_registry/catalog.html" + ("#rows" if request.headers.get("HX-Target") == "rows" else "")
+    rows = [(entry, pages.deploys_with_one_click(entry)) for entry in entries]
+    has_toolbox = toolboxes_for(user_of(request)).exists()
+    return render(request, template, {"page": entries, "rows": rows, "search": search, "has_toolbox": has_toolbox})
+
+
+@require_http_methods(["GET", "POST"])
+def entry(request: HttpRequest, entry_id: UUID) -> HttpResponse:
+    """An entry and the form to deploy it; a POST deploys, and shows the form again where something is missing."""
+    user = user_of(request)
+    wanted = selectors.entry_for(user, str(entry_id))
+    package = package_of_document(wanted.manifest)
+    form = DeployForm(_deploy_data(request), user=user, package=package)
+    if request.method == "POST" and form.is_valid():
+        try:
+            server = deploy_server(
+                owner=user,
+                entry=wanted,
+                toolbox=form.cleaned_data["toolbox"],
+                name=form.cleaned_data["name"],
+                config=form.values(secret=False),
+                secrets=form.values(secret=True),
+            )
+        except (InvalidInput, Conflict) as error:
+            form.add_problems(error.fields or {"": error.message})
+        else:
+            return redirect("servers:detail", server.pk)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "mcp_registry/entry.html", {"entry": wanted, "package": package, "form": form}, status=status)
+
+
+def _deploy_data(request: HttpRequest) -> dict[str, str] | None:
+    """What was posted; the one-click button posts no toolbox, and means the only one."""
+    if request.method != "POST":
+        return None
+    data = request.POST.dict()
+    only = list(toolboxes_for(user_of(request))[:2])
+    if "toolbox" not in data and len(only) == 1:
+        data["toolbox"] = str(only[0].pk)
+    return data
+
+
+@require_GET
+def servers(request: HttpRequest) -> HttpResponse:
+    """All servers of the user."""
+    return render(request, "mcp_registry/servers.html", pages.servers(user_of(request)))
+
+
+@require_GET
+def server(request: HttpRequest, server_id: UUID) -> HttpResponse:
+    """A server: its state, the steps of its deployment, its tools."""
+    return render(request, "mcp_registry/server.html", pages.server(user_of(request), server_id))
+
+
+@require_GET
+def server_log(request: HttpRequest, server_id: UUID) -> HttpResponse:
+    """A server's log; its lines come over the page's WebSocket."""
+    return render(request, "mcp_registry/server_log.html", pages.server(user_of(request), server_id))
+
+
+@require_GET
+def server_history(request: HttpRequest, server_id: UUID) -> HttpResponse:
+    """A server's settings and all its deployments."""
+    context = pages.server(user_of(request), server_id)
+    context["deployments"] = Paginator(selectors.deployments_of(context["server"]), 25).get_page(request.GET.get("page"))
+    return render(request, "mcp_registry/server_history.html", context)
+
+
+@require_POST
+def server_action(request: HttpRequest, server_id: UUID, action: str) -> HttpResponse:
+    """Start, stop, restart or try again. HTMX gets the page's header; the rest follows over the WebSocket."""
+    ACTIONS[action](owner=user_of(request), server_id=server_id)
+    if request.headers.get("HX-Request"):
+        return render(request, "mcp_registry/server.html#header", pages.server(user_of(request), server_id))
+    return redirect("servers:detail", server_id)
+
+
+@require_POST
+def server_delete(request: HttpRequest, server_id: UUID) -> HttpResponse:
+    """Delete a server and its volumes."""
+    doomed = delete_server(owner=user_of(request), server_id=server_id)
+    messages.success(request, f"“{doomed.name}” is being deleted.")
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": reverse("servers:list")})
+    return redirect("servers:list")

@@ -1,0 +1,61 @@
+"""Django admin: every model, none of them written past the services, no secret shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from agents.models import ToolCall
+from mcp_registry.models import McpServer
+
+OURS = [model for app in ("accounts", "toolboxes", "mcp_registry", "agents") for model in apps.get_app_config(app).get_models()]
+WRITTEN_BY_SERVICES = [model for model in OURS if model._meta.app_label != "accounts"]
+
+
+@pytest.fixture
+def staff(user: User, browser: Client) -> Client:
+    User.objects.filter(pk=user.pk).update(is_staff=True, is_superuser=True)
+    return browser
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
+def test_every_model_has_a_list(staff: Client, make_server: Callable[..., McpServer], model: type[Model]) -> None:
+    make_server()
+    assert admin.site.is_registered(model)
+    assert staff.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")).status_code == 200
+
+
+@pytest.mark.parametrize("model", WRITTEN_BY_SERVICES, ids=lambda model: model.__name__)
+def test_nothing_is_written_past_the_services(staff: Client, user: User, make_server: Callable[..., McpServer], model: type[Model]) -> None:
+    server = make_server()
+    ToolCall.objects.create(user=user, server=server, server_name=server.name, tool_name="echo", deadline=server.created_at)
+    row = model._default_manager.first()
+    assert row is not None
+    base = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    assert staff.get(reverse(f"{base}_change", args=(row.pk,))).status_code == 200
+    assert staff.post(reverse(f"{base}_change", args=(row.pk,)), {}).status_code == 403
+    assert staff.get(reverse(f"{base}_add")).status_code == 403
+    assert staff.post(reverse(f"{base}_delete", args=(row.pk,)), {"post": "yes"}).status_code == 403
+
+
+def test_secrets_are_not_shown(staff: Client, make_server: Callable[..., McpServer]) -> None:
+    server = make_server()
+    McpServer.objects.filter(pk=server.pk).update(secrets={"API_KEY": "canary-4711"})
+    pages = [
+        staff.get(reverse("admin:mcp_registry_mcpserver_change", args=(server.pk,))),
+        staff.get(reverse("admin:toolboxes_toolbox_change", args=(server.toolbox_id,))),
+    ]
+    for page in pages:
+        assert "canary-4711" not in page.content.decode()
+        assert server.toolbox.access_token not in page.content.decode()
+
+
+def test_users_who_are_no_staff_do_not_get_in(browser: Client) -> None:
+    assert browser.get("/admin/").status_code == 302

@@ -1,0 +1,77 @@
+"""The one function that says what a page shows of a server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from dtma_wire import Phase
+from mcp_registry.models import Deployment, McpServer
+from mcp_registry.status import Status, status_of
+from toolboxes.models import Toolbox, silence_after
+
+K, S = Deployment.Kind, Deployment.Status
+
+
+def server(
+    desired: str = "running",
+    phase: Phase = Phase.RUNNING,
+    deployment: Deployment.Status | None = S.SUCCEEDED,
+    generation: int = 2,
+    observed: int = 2,
+    seen_ago: float = 1,
+    problem: str = "",
+) -> McpServer:
+    box = Toolbox(name="box", last_seen_at=timezone.now() - timedelta(seconds=seen_ago), info={"engine_problem": problem})
+    made = McpServer(
+        toolbox=box, desired=desired, phase=phase.value, generation=generation, observed_generation=observed, tools_hash="a", reason="told"
+    )
+    if deployment:
+        made.deployment = Deployment(kind=K.DEPLOY, status=deployment, detail="why", generation=generation)
+    return made
+
+
+SILENT = silence_after().total_seconds() + 1
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        (server(), Status.RUNNING),
+        (server(phase=Phase.UNHEALTHY), Status.UNHEALTHY),
+        (server(phase=Phase.CRASHED), Status.CRASHED),
+        (server(desired="stopped", phase=Phase.STOPPED), Status.STOPPED),
+        (server(desired="stopped", phase=Phase.ABSENT), Status.STOPPED),
+        (server(phase=Phase.ABSENT), Status.UNKNOWN),
+        (server(desired="absent", deployment=S.RUNNING), Status.DELETING),
+        (server(desired="absent", deployment=S.FAILED, seen_ago=SILENT), Status.DELETING),
+        # while a deployment goes on
+        (server(deployment=S.QUEUED, phase=Phase.UNKNOWN, observed=0), Status.PREPARING),
+        (server(deployment=S.RUNNING, phase=Phase.PREPARING), Status.PREPARING),
+        (server(deployment=S.RUNNING, phase=Phase.STARTING), Status.STARTING),
+        (server(deployment=S.RUNNING, phase=Phase.RUNNING, observed=1), Status.PREPARING),
+        (server(desired="stopped", deployment=S.RUNNING, phase=Phase.RUNNING), Status.RUNNING),
+        # after one that failed
+        (server(deployment=S.FAILED, phase=Phase.CRASHED), Status.FAILED),
+        (server(deployment=S.FAILED, phase=Phase.UNKNOWN, observed=0), Status.FAILED),
+        (server(deployment=S.FAILED, phase=Phase.RUNNING), Status.RUNNING),  # the toolbox got there after all
+        (server(deployment=S.FAILED, phase=Phase.RUNNING, observed=1), Status.FAILED),  # that was an earlier one
+        # nobody knows
+        (server(seen_ago=SILENT), Status.UNKNOWN),
+        (server(deployment=S.RUNNING, seen_ago=SILENT), Status.UNKNOWN),
+        (server(problem="The engine is gone."), Status.UNKNOWN),
+    ],
+)
+def test_status(given: McpServer, status: Status) -> None:
+    assert status_of(given).state is status
+
+
+def test_a_failure_is_explained_by_its_deployment_and_a_crash_by_its_toolbox() -> None:
+    assert status_of(server(deployment=S.FAILED, phase=Phase.CRASHED)).reason == "why"
+    assert status_of(server(phase=Phase.CRASHED)).reason == "told"
+
+
+def test_a_silent_toolbox_is_named() -> None:
+    assert "box" in status_of(server(seen_ago=SILENT)).reason

@@ -1,0 +1,66 @@
+"""Why a container ended, and what follows when a server that was ready keeps ending."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from dtma.config import Config
+from dtma.engine import Engine, EngineRefused
+from dtma.errors import Failure
+from dtma_wire import Phase
+
+NOTICE_SECONDS = 2.0
+"""How long the engine may take to notice that a container whose streams ended has ended."""
+MAX_BACKOFF_SECONDS = 60.0
+_EXIT_CODES = {
+    0: " It ended by itself: it may need other arguments.",
+    126: " Its command cannot be executed.",
+    127: " Its command is not in the image: check the arguments.",
+}
+
+
+async def why_it_ended(engine: Engine, container: str, *, when: str, memory_mb: int, process_killed: bool) -> Failure:
+    """The reason, in a sentence, for a container whose stream ended.
+
+    ``process_killed`` says that the engine reported a process of it killed at its memory limit, which the container's own state
+    does not tell where it was a child. Raises ``EngineUnavailable``.
+    """
+    try:
+        ending = await engine.ending(container, NOTICE_SECONDS)
+    except EngineRefused as refusal:
+        if refusal.status == 404:
+            return Failure("The container was removed by somebody else.")
+        raise
+    if ending is None:
+        return Failure("The connection to the container broke off, though it still runs.", phase=Phase.UNHEALTHY)
+    if ending.out_of_memory or process_killed:
+        reason = f"Memory limit of {memory_mb} MB reached (OOM-killed). Give the server more memory."
+    else:
+        reason = f"The server exited with code {ending.exit_code} {when}.{_EXIT_CODES.get(ending.exit_code, '')}"
+    return Failure(reason, exit_code=ending.exit_code)
+
+
+class Crashes:
+    """Counts the crashes of one server since it was last told to run."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._times: deque[float] = deque()
+
+    def add(self) -> float | None:
+        """One more; returns the seconds to wait before the next start, None if there have been too many."""
+        now = time.monotonic()
+        self._times.append(now)
+        while self._times[0] < now - self._config.crash_window_seconds:
+            self._times.popleft()
+        if len(self._times) >= self._config.crash_limit:
+            return None
+        return min(self._config.backoff_seconds * 2.0 ** (len(self._times) - 1), MAX_BACKOFF_SECONDS)
+
+    @property
+    def verdict(self) -> str:
+        """Said when there have been too many."""
+        minutes = self._config.crash_window_seconds / 60
+        often = f"It crashed {len(self._times)} times within {minutes:g} minutes and is not restarted any more."
+        return f"{often} Look at its log, then start it again."

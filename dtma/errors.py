@@ -1,0 +1,94 @@
+"""What DTMA's routes and its reconciler raise.
+
+Refusal                 answers a request with an ``ErrorBody``
+├── Invalid             400
+├── Unauthenticated     401
+├── UnknownServer       404
+├── Stale               409
+├── NotReady            503, retryable
+├── NotDone             503, retryable; DTMA goes on trying
+└── EngineUnavailable   503, retryable; the reconciler waits for the engine and goes on
+Failure                 a server cannot be brought up, or has ended: becomes its phase and reason
+"""
+
+from __future__ import annotations
+
+from dtma_wire import ErrorBody, ErrorCode, Phase
+
+
+class Refusal(Exception):
+    """A request that is not carried out; the message is one sentence for a person."""
+
+    status = 400
+    code = ErrorCode.INVALID
+    retryable = False
+
+    @property
+    def body(self) -> ErrorBody:
+        """What the client is told."""
+        return ErrorBody(code=self.code, message=str(self), retryable=self.retryable)
+
+
+class Invalid(Refusal):
+    """The request itself is wrong."""
+
+
+class Unauthenticated(Refusal):
+    """No token, or not the right one."""
+
+    status = 401
+    code = ErrorCode.UNAUTHENTICATED
+
+
+class UnknownServer(Refusal):
+    """There is no server of this id."""
+
+    status = 404
+    code = ErrorCode.SERVER_NOT_FOUND
+
+    def __init__(self, server_id: str) -> None:
+        super().__init__(f"This toolbox has no server {server_id}.")
+
+
+class Stale(Refusal):
+    """A newer generation is known already."""
+
+    status = 409
+    code = ErrorCode.STALE_GENERATION
+
+
+class NotReady(Refusal):
+    """The server cannot take calls now."""
+
+    status = 503
+    code = ErrorCode.SERVER_NOT_READY
+    retryable = True
+
+
+class NotDone(Refusal):
+    """What was accepted has not happened yet; the message says why."""
+
+    status = 503
+    code = ErrorCode.ENGINE_UNAVAILABLE
+    retryable = True
+
+
+class EngineUnavailable(Refusal):
+    """The container engine does not answer."""
+
+    status = 503
+    code = ErrorCode.ENGINE_UNAVAILABLE
+    retryable = True
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"The Docker engine of this toolbox does not answer: {detail.rstrip('.')}.")
+
+
+class Failure(Exception):
+    """Why a server is not running: a sentence a person can act on, and the phase that this puts it in."""
+
+    def __init__(self, reason: str, *, phase: Phase = Phase.CRASHED, exit_code: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.phase = phase
+        self.exit_code = exit_code

@@ -1,0 +1,107 @@
+"""All servers of this toolbox."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+
+from dtma.board import Board
+from dtma.container_spec import LABEL_SERVER, LABEL_TOOLBOX
+from dtma.engine import RETRY_SECONDS, EngineRefused
+from dtma.errors import EngineUnavailable, Invalid, Stale, UnknownServer
+from dtma.server import Server
+from dtma.services import Services
+from dtma.store import Record, Volumes
+from dtma.tasks import background
+from dtma_wire import Phase, Progress, ServerSpec, ServerState, Settled
+
+logger = logging.getLogger(__name__)
+
+_SERVER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+class Fleet:
+    """Finds servers, holds the rule of generations, and follows the engine."""
+
+    def __init__(self, services: Services, board: Board) -> None:
+        self._services = services
+        self._board = board
+        self._servers = {record.id: Server(services, board, record) for record in services.home.records()}
+        self._watching: asyncio.Task[None] | None = None
+
+    def resume(self) -> None:
+        """Carry on where the last DTMA left off."""
+        for server in self._servers.values():
+            server.resume()
+        self._watching = background(self._watch_engine(), "following the engine")
+
+    async def let_go(self) -> None:
+        """DTMA ends; containers run on."""
+        if self._watching is not None:
+            self._watching.cancel()
+        await asyncio.gather(*(server.let_go() for server in self._servers.values()))
+
+    def find(self, server_id: str) -> Server:
+        """A server; raises ``UnknownServer``."""
+        server = self._servers.get(server_id)
+        if server is None or (server.state.phase is Phase.ABSENT and server.record.deleting is not None):
+            raise UnknownServer(server_id)
+        return server
+
+    def put(self, server_id: str, spec: ServerSpec) -> AsyncIterator[Progress | Settled]:
+        """Take a spec; yields the steps to it. Raises ``Invalid`` at once or ``Stale`` before the first."""
+        if not _SERVER_ID.fullmatch(server_id):
+            raise Invalid("The id of a server is 1 to 63 letters, digits, - and _.")
+        server = self._servers.get(server_id)
+        if server is None:
+            known = self._services.home.minimum_generation(server_id)
+            if spec.generation < known:
+                raise Stale(f"This server was deleted with generation {known}, and generation {spec.generation} is older.")
+            record = Record(server_id, spec)
+            self._services.home.save(record)
+            server = self._servers[server_id] = Server(self._services, self._board, record)
+        return server.put(spec)
+
+    async def delete(self, server_id: str, volumes: Volumes, generation: int | None) -> ServerState:
+        """Remove a server; one that is not known is removed already."""
+        if server_id not in self._servers:
+            return ServerState(id=server_id, generation=generation or 0, revision=0, phase=Phase.ABSENT)
+        server = self._servers[server_id]
+        state = await server.delete(volumes, generation)
+        if self._servers.get(server_id) is server:
+            del self._servers[server_id]
+        return state
+
+    async def _watch_engine(self) -> None:
+        """Follow the engine's events as long as it is there, and tell servers when it goes and comes."""
+        engine, toolbox = self._services.engine, self._services.config.toolbox
+        while True:
+            try:
+                await engine.wait_until_available()
+                for server in self._servers.values():
+                    server.engine_back()
+                await self._report_orphans()
+                async for event in engine.events(toolbox):
+                    owner = event.get("Actor", {}).get("Attributes", {}).get(LABEL_SERVER)
+                    if owner in self._servers:
+                        self._servers[owner].ran_out_of_memory()
+            except (EngineUnavailable, EngineRefused) as outage:
+                if not await engine.answers():
+                    logger.warning("%s", outage)
+                    for server in self._servers.values():
+                        server.engine_lost(str(outage))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _report_orphans(self) -> None:
+        """Containers of this toolbox that no spec asks for. Those of deleted servers are removed, others only named."""
+        for container in await self._services.engine.containers(f"{LABEL_TOOLBOX}={self._services.config.toolbox}"):
+            owner = container["Labels"].get(LABEL_SERVER, "")
+            if owner in self._servers:
+                continue
+            if self._services.home.was_deleted(owner):
+                logger.warning("removing the container %s of the deleted server %s", container["Id"][:12], owner)
+                await self._services.engine.remove(container["Id"])
+            else:
+                logger.warning("the container %s has our labels, but no server %s is known; it is left alone", container["Id"][:12], owner)

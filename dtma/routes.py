@@ -1,0 +1,212 @@
+"""DTMA's HTTP API (ARCHITECTURE.md, section 4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import datetime
+from typing import cast
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from dtma.board import Board
+from dtma.errors import Invalid, Refusal
+from dtma.fleet import Fleet
+from dtma.host import host_info
+from dtma.logs import LogBook, read
+from dtma.server import Server
+from dtma.services import Services
+from dtma.store import Volumes
+from dtma.streams import ndjson
+from dtma_wire import Progress, ServerEvent, ServerSpec, ServerState, Settled
+
+MAX_SPEC_BYTES = 1024 * 1024
+_states = TypeAdapter(tuple[ServerState, ...])
+
+
+class _Query(BaseModel):
+    """The parameters in a URL; an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Lifecycle(_Query):
+    generation: int | None = Field(default=None, ge=1)
+
+
+class _Delete(_Lifecycle):
+    volumes: Volumes = "keep"
+
+
+class _Events(_Query):
+    follow: bool = False
+
+
+class _Logs(_Query):
+    tail: int | None = Field(default=None, ge=0)
+    since: datetime | None = None
+    follow: bool = False
+
+
+class Routes:
+    """The routes over one fleet."""
+
+    def __init__(self, services: Services, fleet: Fleet, board: Board) -> None:
+        self._services = services
+        self._fleet = fleet
+        self._board = board
+
+    def table(self) -> list[BaseRoute]:
+        """What is served where."""
+        one = "/v1/servers/{server_id}"
+        return [
+            Route("/v1/info", self.info, methods=["GET"]),
+            Route("/v1/events", self.events, methods=["GET"]),
+            Route("/v1/servers", self.servers, methods=["GET"]),
+            Route(one, self.server, methods=["GET"]),
+            Route(one, self.put, methods=["PUT"]),
+            Route(one, self.delete, methods=["DELETE"]),
+            Route(one + "/start", self.start, methods=["POST"]),
+            Route(one + "/stop", self.stop, methods=["POST"]),
+            Route(one + "/restart", self.restart, methods=["POST"]),
+            Route(one + "/logs", self.logs, methods=["GET"]),
+            Route(one + "/mcp", _Mcp(self._fleet)),
+        ]
+
+    async def info(self, request: Request) -> Response:
+        """``GET /v1/info``"""
+        return _json(await host_info(self._services.engine, self._services.home.root))
+
+    async def servers(self, request: Request) -> Response:
+        """``GET /v1/servers``"""
+        return Response(_states.dump_json(tuple(self._board.states)), media_type="application/json")
+
+    async def server(self, request: Request) -> Response:
+        """``GET /v1/servers/{id}``"""
+        return _json(self._fleet.find(request.path_params["server_id"]).state)
+
+    async def put(self, request: Request) -> Response:
+        """``PUT /v1/servers/{id}``: NDJSON of progress, the last line says how it settled."""
+        events = self._fleet.put(request.path_params["server_id"], await _spec(request))
+        first = await anext(events)  # a refusal must come before the first byte of the answer
+        return ndjson(_progress(first, events))
+
+    async def start(self, request: Request) -> Response:
+        """``POST /v1/servers/{id}/start``: answers when it is ready or has failed."""
+        server, generation = self._lifecycle(request)
+        return _json(await server.start(generation))
+
+    async def stop(self, request: Request) -> Response:
+        """``POST /v1/servers/{id}/stop``: answers when its container is gone."""
+        server, generation = self._lifecycle(request)
+        return _json(await server.stop(generation))
+
+    async def restart(self, request: Request) -> Response:
+        """``POST /v1/servers/{id}/restart``: answers when the new container is ready or has failed."""
+        server, generation = self._lifecycle(request)
+        return _json(await server.restart(generation))
+
+    async def delete(self, request: Request) -> Response:
+        """``DELETE /v1/servers/{id}?volumes=keep|remove``"""
+        query = _query(_Delete, request)
+        return _json(await self._fleet.delete(request.path_params["server_id"], query.volumes, query.generation))
+
+    async def logs(self, request: Request) -> Response:
+        """``GET /v1/servers/{id}/logs?tail=&since=&follow=``"""
+        query = _query(_Logs, request)
+        if query.since is not None and query.since.tzinfo is None:
+            raise Invalid("since needs a time zone, e.g. 2026-01-31T12:00:00Z.")
+        return ndjson(_log(self._fleet.find(request.path_params["server_id"]).log, query))
+
+    async def events(self, request: Request) -> Response:
+        """``GET /v1/events?follow=``"""
+        if _query(_Events, request).follow:
+            return ndjson(self._follow_events())
+        return ndjson(_each([_event(state) for state in self._board.states]))
+
+    def _lifecycle(self, request: Request) -> tuple[Server, int | None]:
+        generation = _query(_Lifecycle, request).generation
+        return self._fleet.find(request.path_params["server_id"]), generation
+
+    async def _follow_events(self) -> AsyncGenerator[bytes]:
+        with self._board.watch(current=True) as watch:
+            async for state in watch.changes():
+                yield _event(state)
+
+
+class _Mcp:
+    """``ANY /v1/servers/{id}/mcp``: handed to the endpoint of the server's running container."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            endpoint = self._fleet.find(scope["path_params"]["server_id"]).endpoint
+        except Refusal as refusal:
+            await refused(Request(scope), refusal)(scope, receive, send)
+            return
+        await endpoint(scope, receive, send)
+
+
+def refused(request: Request, error: Exception) -> Response:
+    """The answer to a request that is not carried out."""
+    refusal = cast(Refusal, error)
+    return Response(refusal.body.model_dump_json(), refusal.status, media_type="application/json")
+
+
+def _json(model: BaseModel) -> Response:
+    return Response(model.model_dump_json(), media_type="application/json")
+
+
+def _event(state: ServerState) -> bytes:
+    return ServerEvent(server=state.model_copy(update={"tools": None})).model_dump_json().encode() + b"\n"
+
+
+async def _each(lines: list[bytes]) -> AsyncGenerator[bytes]:
+    for line in lines:
+        yield line
+
+
+async def _progress(first: Progress | Settled, others: AsyncIterator[Progress | Settled]) -> AsyncGenerator[bytes]:
+    yield first.model_dump_json().encode() + b"\n"
+    async for event in others:
+        yield event.model_dump_json().encode() + b"\n"
+
+
+async def _log(log: LogBook, query: _Logs) -> AsyncGenerator[bytes]:
+    if not query.follow:
+        yield await asyncio.to_thread(read, log.snapshot(), query.tail, query.since)
+        return
+    with log.follow() as follower:
+        yield await asyncio.to_thread(read, log.snapshot(), query.tail, query.since)
+        async for batch in follower.batches():
+            yield batch
+
+
+def _query[Model: _Query](model: type[Model], request: Request) -> Model:
+    try:
+        return model.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise Invalid(_what_is_wrong(error)) from None
+
+
+async def _spec(request: Request) -> ServerSpec:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_SPEC_BYTES:
+            raise Invalid("A spec may have at most 1 MB.")
+    try:
+        return ServerSpec.model_validate_json(body)
+    except ValidationError as error:
+        raise Invalid(_what_is_wrong(error)) from None
+
+
+def _what_is_wrong(error: ValidationError) -> str:
+    """The fields and what is wrong with them, never their values: they may be secret."""
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'body'}: {item['msg']}" for item in error.errors(include_input=False))

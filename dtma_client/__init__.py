@@ -1,0 +1,35 @@
+"""The typed, asynchronous client of DTMA: the only way in which the control plane talks to a toolbox."""
+
+from dtma_client.client import DtmaClient, Endpoint, Forwarded
+from dtma_client.exceptions import (
+    DtmaError,
+    DtmaFault,
+    DtmaRefused,
+    DtmaTimeout,
+    DtmaUnreachable,
+    EngineUnavailable,
+    McpError,
+    ServerNotFound,
+    ServerNotReady,
+    StaleGeneration,
+)
+from dtma_client.mcp import McpSession, NotificationCallback, ProgressCallback
+
+__all__ = [
+    "DtmaClient",
+    "DtmaError",
+    "DtmaFault",
+    "DtmaRefused",
+    "DtmaTimeout",
+    "DtmaUnreachable",
+    "Endpoint",
+    "EngineUnavailable",
+    "Forwarded",
+    "McpError",
+    "McpSession",
+    "NotificationCallback",
+    "ProgressCallback",
+    "ServerNotFound",
+    "ServerNotReady",
+    "StaleGeneration",
+]

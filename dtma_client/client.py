@@ -1,0 +1,190 @@
+"""The client of one DTMA."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Literal, Self
+from urllib.parse import quote
+
+import aiohttp
+from pydantic import TypeAdapter, ValidationError
+
+from dtma_client.exceptions import DtmaFault, DtmaUnreachable
+from dtma_client.mcp import McpSession
+from dtma_client.transport import LIFECYCLE_SECONDS, Endpoint, Transport
+from dtma_wire import HostInfo, LogLine, Ping, Progress, ServerEvent, ServerSpec, ServerState, Settled, parse_progress_event
+
+__all__ = ["DtmaClient", "Endpoint", "Forwarded"]
+
+_states = TypeAdapter(tuple[ServerState, ...])
+_JSON = {"Content-Type": "application/json"}
+_PING = b'{"type":"ping"}'
+
+
+@dataclass(frozen=True)
+class Forwarded:
+    """The answer to a forwarded MCP request, its body still to be read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: AsyncIterator[bytes]
+
+
+class DtmaClient:
+    """Everything DTMA can do, over one long-lived HTTP session.
+
+    Used as an async context manager it owns its session; given one, it shares that and never closes it. One client serves any
+    number of concurrent calls of one event loop. Every method raises ``DtmaError``s only (see ``exceptions``).
+    """
+
+    def __init__(self, endpoint: Endpoint, *, session: aiohttp.ClientSession | None = None) -> None:
+        self.endpoint = endpoint
+        self._owns_session = session is None
+        self._session = session
+        self._transport: Transport | None = None if session is None else Transport(endpoint, session)
+        self._mcp: dict[str, McpSession] = {}
+
+    async def __aenter__(self) -> Self:
+        self._open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the session if this client made it. Calls that are still open fail."""
+        if self._owns_session and self._session is not None:
+            await self._session.close()
+            self._session = self._transport = None
+            self._mcp.clear()
+
+    def _open(self) -> Transport:
+        if self._transport is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60), auto_decompress=False)
+            self._transport = Transport(self.endpoint, self._session)
+        return self._transport
+
+    async def info(self) -> HostInfo:
+        """The host and its engine."""
+        return self._parse(HostInfo, await self._open().fetch("GET", "/v1/info"))
+
+    async def put_server(self, server_id: str, spec: ServerSpec) -> AsyncGenerator[Progress | Settled]:
+        """Bring a server to this spec; yields its steps as they happen and ends with ``Settled``.
+
+        Leaving the iterator early does not stop the work: the same PUT again joins it and sees all steps from the first.
+        Raises ``StaleGeneration``, and ``DtmaUnreachable`` or ``DtmaTimeout`` where the stream ends or falls silent before it settled.
+        """
+        body = spec.model_dump_json().encode()
+        async with aclosing(self._open().lines("PUT", _path(server_id), body=body, headers=_JSON)) as batches:
+            async for event in _progress(batches):
+                yield event
+                if isinstance(event, Settled):
+                    return
+        raise DtmaUnreachable(f"The toolbox at {self.endpoint.url} stopped reporting before the server had settled.")
+
+    async def start(self, server_id: str, generation: int | None = None) -> ServerState:
+        """Start a stopped or failed server; answers when it is ready or has failed."""
+        return await self._act(server_id, "start", generation)
+
+    async def stop(self, server_id: str, generation: int | None = None) -> ServerState:
+        """Stop a server and keep it stopped; answers when its container is gone."""
+        return await self._act(server_id, "stop", generation)
+
+    async def restart(self, server_id: str, generation: int | None = None) -> ServerState:
+        """Replace a server's container; answers when the new one is ready or has failed."""
+        return await self._act(server_id, "restart", generation)
+
+    async def delete(self, server_id: str, volumes: Literal["keep", "remove"] = "keep", generation: int | None = None) -> ServerState:
+        """Remove a server and, if told so, its data. Deleting one that DTMA does not know succeeds."""
+        params = {"volumes": volumes} | _generation(generation)
+        body = await self._open().fetch("DELETE", _path(server_id), params=params, seconds=LIFECYCLE_SECONDS)
+        return self._parse(ServerState, body)
+
+    async def servers(self) -> tuple[ServerState, ...]:
+        """What DTMA observes of all its servers."""
+        try:
+            return _states.validate_json(await self._open().fetch("GET", "/v1/servers"))
+        except ValidationError as error:
+            raise DtmaFault("The toolbox answered in a form that is not understood.") from error
+
+    async def server(self, server_id: str) -> ServerState:
+        """What DTMA observes of one server, its tools included; raises ``ServerNotFound``."""
+        return self._parse(ServerState, await self._open().fetch("GET", _path(server_id)))
+
+    async def logs(
+        self, server_id: str, tail: int | None = None, since: datetime | None = None, follow: bool = False
+    ) -> AsyncGenerator[list[LogLine]]:
+        """What a server printed, oldest first, in batches. ``since`` is exclusive; ``tail`` keeps the last so many lines.
+
+        With ``follow`` it goes on until the caller leaves; resume with ``since=`` the last line's ``ts``.
+        """
+        params = {"follow": "true"} if follow else {}
+        if tail is not None:
+            params["tail"] = str(tail)
+        if since is not None:
+            params["since"] = since.isoformat()
+        async with aclosing(self._open().lines("GET", _path(server_id) + "/logs", params=params)) as batches:
+            async for lines in batches:
+                batch = [self._parse(LogLine, line) for line in lines if line != _PING]
+                if batch:
+                    yield batch
+
+    async def events(self) -> AsyncGenerator[ServerState]:
+        """All servers' states now, then every change as it happens (without tools: see ``tools_hash``)."""
+        async with aclosing(self._open().lines("GET", "/v1/events", params={"follow": "true"})) as batches:
+            async for lines in batches:
+                for line in lines:
+                    if line != _PING:
+                        yield self._parse(ServerEvent, line).server
+
+    def mcp(self, server_id: str) -> McpSession:
+        """The MCP session with this server; one is kept per server and shared by all callers of this client."""
+        session = self._mcp.get(server_id)
+        if session is None:
+            session = self._mcp[server_id] = McpSession(self._open(), _path(server_id) + "/mcp")
+        return session
+
+    @asynccontextmanager
+    async def forward(self, server_id: str, method: str, headers: Mapping[str, str], body: bytes | None) -> AsyncIterator[Forwarded]:
+        """Pass a raw MCP request on and stream the answer back; every status is an answer, not an error.
+
+        The response may be an endless event stream: only the connection and the first byte have limits.
+        """
+        path = _path(server_id) + "/mcp"
+        async with self._open().open(method, path, body=body, headers=dict(headers), seconds=None) as response:
+            yield Forwarded(response.status, response.headers, response.content.iter_any())
+
+    async def _act(self, server_id: str, verb: str, generation: int | None) -> ServerState:
+        path = f"{_path(server_id)}/{verb}"
+        body = await self._open().fetch("POST", path, params=_generation(generation), seconds=LIFECYCLE_SECONDS)
+        return self._parse(ServerState, body)
+
+    @staticmethod
+    def _parse[Model: (HostInfo, ServerState, LogLine, ServerEvent)](model: type[Model], body: bytes) -> Model:
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            raise DtmaFault("The toolbox answered in a form that is not understood.") from error
+
+
+async def _progress(batches: AsyncGenerator[list[bytes]]) -> AsyncIterator[Progress | Settled]:
+    async for lines in batches:
+        for line in lines:
+            try:
+                event = parse_progress_event(line)
+            except ValidationError as error:
+                raise DtmaFault("The toolbox reported progress in a form that is not understood.") from error
+            if not isinstance(event, Ping):
+                yield event
+
+
+def _path(server_id: str) -> str:
+    return f"/v1/servers/{quote(server_id, safe='')}"
+
+
+def _generation(generation: int | None) -> dict[str, str]:
+    return {} if generation is None else {"generation": str(generation)}

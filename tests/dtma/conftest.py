@@ -1,0 +1,107 @@
+"""One DTMA for all tests here that do not kill it, a new one for each that does; nothing of theirs stays on the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker import DockerClient
+
+from dtma.builds import Builder
+from dtma.container_spec import LABEL_TOOLBOX
+from dtma.engine import Engine
+from dtma_client import DtmaClient
+from tests.dtma.agent import ENGINE_URL, Agent
+
+SERVERS = Path(__file__).parent / "servers"
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerClient]:
+    """The real engine, to look at what DTMA did."""
+    client = docker.DockerClient(base_url=ENGINE_URL)
+    client.ping()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def toolbox(engine: DockerClient) -> Iterator[str]:
+    """The id of a toolbox of this test run alone; all that is labelled with it is removed at the end."""
+    toolbox = f"test-{uuid.uuid4().hex[:12]}"
+    yield toolbox
+    label = {"filters": {"label": f"{LABEL_TOOLBOX}={toolbox}"}}
+    for container in engine.containers.list(all=True, **label):
+        container.remove(force=True, v=True)
+    for network in engine.networks.list(**label):
+        network.remove()
+    for volume in engine.volumes.list(**label):
+        volume.remove(force=True)
+
+
+@pytest.fixture(scope="session")
+def image(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An image with all of ``servers/`` in it, on the Python base as DTMA itself builds it."""
+
+    async def base() -> str:
+        home = tmp_path_factory.mktemp("builder")
+        own = Engine(ENGINE_URL)
+        try:
+            return (await Builder(own, home).base("python", lambda detail, fraction: None)).reference
+        finally:
+            await own.close()
+
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        for path in SERVERS.iterdir():
+            if path.is_file():
+                archive.add(path, path.name)
+    context.seek(0)
+    tag = f"agentopia-test/servers:{uuid.uuid4().hex[:12]}"
+    engine.images.build(fileobj=context, custom_context=True, tag=tag, buildargs={"BASE": asyncio.run(base())}, rm=True)
+    yield tag
+    engine.images.remove(tag, force=True)
+
+
+@pytest.fixture(scope="session")
+def agent(toolbox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    """The shared DTMA. Do not kill it."""
+    agent = Agent(tmp_path_factory.mktemp("dtma"), toolbox).start()
+    yield agent
+    agent.stop()
+
+
+@pytest.fixture
+def make_agent(toolbox: str, tmp_path: Path) -> Iterator[Callable[..., Agent]]:
+    """Makes DTMAs that a test may kill."""
+    agents: list[Agent] = []
+
+    def make(**config: Any) -> Agent:
+        agent = Agent(tmp_path / f"dtma-{len(agents)}", toolbox, **config)
+        agents.append(agent)
+        return agent
+
+    yield make
+    for agent in agents:
+        if agent.process is not None:
+            agent.stop()
+
+
+@pytest.fixture
+async def client(agent: Agent) -> AsyncIterator[DtmaClient]:
+    """A client of the shared DTMA."""
+    async with DtmaClient(agent.endpoint) as client:
+        yield client
+
+
+@pytest.fixture
+def server_id() -> str:
+    """An id that no other test has. What runs under it is removed with the toolbox."""
+    return f"t{uuid.uuid4().hex[:12]}"

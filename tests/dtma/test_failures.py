@@ -1,0 +1,126 @@
+"""Servers that do not come up, or do not stay up: what is true, and a sentence that says what to do."""
+
+from __future__ import annotations
+
+import pytest
+from docker import DockerClient
+
+from dtma_client import DtmaClient, ServerNotReady
+from dtma_wire import Phase, Resources, ServerState, Step, StepState
+from tests.dtma.agent import deploy, eventually, ready, say, spec_of
+
+
+async def test_a_server_that_exits_at_once(client: DtmaClient, image: str, server_id: str) -> None:
+    steps, settled = await deploy(client, server_id, spec_of(image, "exits"))
+    assert not settled.ready
+    state = settled.server
+    assert (state.phase, state.exit_code) == (Phase.CRASHED, 3)
+    assert state.reason == "The server exited with code 3 right after it started."
+    assert [line.text for line in state.last_log] == ["no DATABASE given, giving up"]
+    assert (steps[-1].step, steps[-1].state, steps[-1].detail) == (Step.HANDSHAKE, StepState.FAILED, state.reason)
+    with pytest.raises(ServerNotReady, match="exited with code 3"):
+        await client.mcp(server_id).call_tool("echo", {})
+
+
+async def test_a_first_start_that_fails_is_tried_again_only_when_asked(client: DtmaClient, image: str, server_id: str) -> None:
+    _, first = await deploy(client, server_id, spec_of(image, "exits"))
+    assert (await client.server(server_id)).revision == first.server.revision
+    _, second = await deploy(client, server_id, spec_of(image, "exits"))
+    assert second.server.revision > first.server.revision
+    assert second.server.container != first.server.container
+    third = await client.start(server_id)
+    assert (third.phase, third.exit_code) == (Phase.CRASHED, 3)
+    assert third.revision > second.server.revision
+    await ready(client, server_id, spec_of(image, "workshop", generation=2))
+
+
+async def test_a_server_that_never_answers(client: DtmaClient, image: str, server_id: str, engine: DockerClient) -> None:
+    _, settled = await deploy(client, server_id, spec_of(image, "silent"))
+    assert not settled.ready
+    assert settled.server.phase is Phase.UNHEALTHY
+    assert settled.server.reason.startswith("The server did not answer initialize within 6 s.")
+    assert [line.text for line in settled.server.last_log] == ["waiting for something that never comes"]
+    assert engine.containers.get(f"agentopia-{server_id}").status == "exited"
+
+
+async def test_garbage_on_standard_output_is_logged_and_skipped(client: DtmaClient, image: str, server_id: str) -> None:
+    await ready(client, server_id, spec_of(image, "garbage"))
+    assert await say(client, server_id, "litter") == "clean"
+    printed = [line.text async for batch in client.logs(server_id) for line in batch if line.stream == "stdout"]
+    assert printed == [
+        "Welcome to the garbage server!",
+        '{"not": "json-rpc"}',
+        "42",
+        "[]",
+        '{"jsonrpc": "2.0", "broken',
+        "[" * 16384 + "… (100000 characters)",
+        "more garbage",
+        "\x00\ufffd",
+    ]
+
+
+async def test_a_server_that_needs_more_memory_than_it_has(client: DtmaClient, image: str, server_id: str) -> None:
+    _, settled = await deploy(client, server_id, spec_of(image, "gluttonous", resources=Resources(memory_mb=64)))
+    assert (settled.server.phase, settled.server.exit_code) == (Phase.CRASHED, 137)
+    assert settled.server.reason.startswith("Memory limit of 64 MB reached (OOM-killed).")
+
+
+async def test_a_crash_is_told_logged_and_repaired(client: DtmaClient, image: str, server_id: str) -> None:
+    before = await ready(client, server_id, spec_of(image, "workshop"))
+    seen: list[ServerState] = []
+    events = client.events()
+    async for state in events:  # pragma: no branch
+        if state.id == server_id:
+            break
+    with pytest.raises(Exception, match="stopped while this call was open"):
+        await say(client, server_id, "crash", code=7)
+    async for state in events:
+        if state.id == server_id:
+            seen.append(state)
+            if state.phase is Phase.RUNNING:
+                break
+    await events.aclose()
+    crashed = seen[0]
+    assert (crashed.phase, crashed.exit_code, crashed.restarts) == (Phase.CRASHED, 7, 1)
+    assert crashed.reason == "The server exited with code 7 while it was running."
+    assert [line.text for line in crashed.last_log] == ["about to crash"]
+    assert seen[-1].container != before.container
+    assert seen[-1].reason == ""
+    assert [state.revision for state in seen] == sorted(state.revision for state in seen)
+    assert await say(client, server_id, "echo", text="again") == "again"
+
+
+async def test_a_server_that_keeps_crashing_is_given_up(client: DtmaClient, image: str, server_id: str) -> None:
+    await ready(client, server_id, spec_of(image, "fickle"))
+
+    async def given_up() -> ServerState | None:
+        state = await client.server(server_id)
+        return state if "not restarted any more" in state.reason else None
+
+    state = await eventually(given_up, 30)
+    assert state is not None
+    assert (state.phase, state.exit_code, state.restarts) == (Phase.CRASHED, 9, 4)
+    assert "It crashed 5 times within 10 minutes" in state.reason
+
+
+async def test_a_container_that_somebody_removes_comes_back(client: DtmaClient, image: str, server_id: str, engine: DockerClient) -> None:
+    before = await ready(client, server_id, spec_of(image, "workshop"))
+    engine.containers.get(before.container).remove(force=True)
+
+    async def back() -> bool:
+        state = await client.server(server_id)
+        return state.phase is Phase.RUNNING and state.container != before.container
+
+    await eventually(back)
+
+
+async def test_running_out_of_memory_is_logged(client: DtmaClient, image: str, server_id: str) -> None:
+    await ready(client, server_id, spec_of(image, "workshop", resources=Resources(memory_mb=64)))
+    with pytest.raises(Exception, match="stopped while"):
+        await say(client, server_id, "hog")
+
+    async def told() -> bool:
+        lines = [line.text async for batch in client.logs(server_id) for line in batch]
+        return any("memory limit of 64 MB reached" in line for line in lines) and any("OOM-killed" in line for line in lines)
+
+    await eventually(told)

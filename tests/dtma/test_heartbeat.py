@@ -1,0 +1,96 @@
+"""What the control plane hears, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from dtma_client import DtmaClient
+from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, Phase
+from tests.dtma.agent import Agent, eventually, free_port, ready, spec_of, until
+
+
+class ControlPlane:
+    """Takes heartbeats, or refuses them."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.status = 200
+        self.heard: list[Heartbeat] = []
+        self.authorizations: set[str | None] = set()
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.authorizations.add(request.headers.get("Authorization"))
+        if self.status == 200:
+            self.heard.append(Heartbeat.model_validate_json(await request.read()))
+        return web.Response(status=self.status, text=HeartbeatAnswer(interval_seconds=30).model_dump_json())
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        app = web.Application()
+        app.router.add_post("/beat", self.take)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+    def phases(self, server_id: str) -> list[Phase]:
+        return [state.phase for beat in self.heard for state in beat.servers if state.id == server_id]
+
+
+async def test_changes_are_told_at_once_and_tools_once(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
+    control = ControlPlane()
+    async with control.listening():
+        agent = make_agent(heartbeat_url=f"http://127.0.0.1:{control.port}/beat", heartbeat_token="beat token", heartbeat_seconds=60)
+        await asyncio.to_thread(agent.start)
+        async with DtmaClient(agent.endpoint) as client:
+            state = await ready(client, server_id, spec_of(image, "workshop"))
+
+            # The next regular heartbeat is half a minute away: only a change can bring one.
+            async def told(phase: Phase) -> bool:
+                return control.phases(server_id)[-1:] == [phase]
+
+            await eventually(lambda: told(Phase.RUNNING), 3)
+            first = next(one for one in control.heard[-1].servers if one.id == server_id)
+            assert (first.tools, first.tools_hash) == (state.tools, state.tools_hash)
+            await client.stop(server_id)
+            await eventually(lambda: told(Phase.STOPPED), 3)
+            later = next(one for one in control.heard[-1].servers if one.id == server_id)
+            assert (later.tools, later.tools_hash) == (None, state.tools_hash)
+            await client.delete(server_id)
+
+            async def gone() -> bool:
+                return server_id not in {one.id for one in control.heard[-1].servers}
+
+            await eventually(gone, 3)
+    assert control.authorizations == {"Bearer beat token"}
+    assert [beat.sequence for beat in control.heard] == sorted({beat.sequence for beat in control.heard})
+    assert {(beat.epoch, beat.wire_version) for beat in control.heard} == {(1, WIRE_VERSION)}
+    assert control.heard[-1].info.engine_version
+    assert all(beat.revision >= max((one.revision for one in beat.servers), default=0) for beat in control.heard)
+
+
+async def test_a_control_plane_that_is_away_is_told_everything_later(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
+    control = ControlPlane()
+    control.status = 500
+    async with control.listening():
+        agent = make_agent(heartbeat_url=f"http://127.0.0.1:{control.port}/beat", heartbeat_seconds=0.2)
+        await asyncio.to_thread(agent.start)
+        async with DtmaClient(agent.endpoint) as client:
+            await ready(client, server_id, spec_of(image, "workshop"))
+            await asyncio.to_thread(until, lambda: "does not take heartbeats: it answered HTTP 500" in agent.output)
+            control.status = 200
+
+            async def told() -> bool:
+                return bool(control.heard)
+
+            await eventually(told, 15)
+            assert control.phases(server_id) == [Phase.RUNNING]
+            assert control.heard[0].servers[0].tools is not None
+    assert agent.output.count("does not take heartbeats") == 1

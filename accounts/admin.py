@@ -17,7 +17,7 @@ class UserCreationForm(BaseUserCreationForm[User]):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin[User]):
-    form = UserChangeForm
+    form = UserChangeForm[User]
     add_form = UserCreationForm
     list_display = ("email", "name", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff")

@@ -14,8 +14,8 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentopia.settings")
 http = get_asgi_application()  # loads the apps, which the imports below need
 
-from agentopia.routing import websocket_urlpatterns
-from toolboxes.dtma import pooled_connections
+from agentopia.routing import websocket_urlpatterns  # noqa: E402
+from toolboxes.dtma import pooled_connections  # noqa: E402
 
 
 async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -27,9 +27,12 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore")
 
     agentopia_home: Path = Field(default=BASE_DIR / "var", description="Folder that holds all state of `make run`.")
-    secret_key: str = Field(min_length=32, description="Signs sessions and, unless ENCRYPTION_KEYS is set, encrypts stored secrets. Made once by `make run`.")
+    secret_key: str = Field(
+        min_length=32, description="Signs sessions and, unless ENCRYPTION_KEYS is set, encrypts stored secrets. Made once by `make run`."
+    )
     encryption_keys: list[str] = Field(
-        default=[], description="JSON list of passphrases for stored secrets, newest first; older ones are kept to read what they encrypted."
+        default=[],
+        description="JSON list of passphrases for stored secrets, newest first; older ones are kept to read what they encrypted.",
     )
     database_url: str = Field(
         pattern="^postgres(ql)?://", description="PostgreSQL with the `vector` extension, as `postgresql://user:password@host/name`."
@@ -40,7 +43,9 @@ class Environment(BaseSettings):
     allowed_hosts: list[str] = Field(
         default=["127.0.0.1", "localhost", "[::1]"], description="JSON list of host names that the dashboard answers to."
     )
-    public_url: str = Field(default="", description="Address under which browsers reach the dashboard; `https://…` switches secure cookies on.")
+    public_url: str = Field(
+        default="", description="Address under which browsers reach the dashboard; `https://…` switches secure cookies on."
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="How much the control plane logs.")
     heartbeat_seconds: float = Field(default=15, gt=0, le=300, description="How often a toolbox reports; three missed make it silent.")
     tool_call_timeout_seconds: float = Field(default=120, gt=0, le=3600, description="How long one tool call may take.")

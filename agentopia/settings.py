@@ -74,7 +74,9 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": environ.Env.db_url_config(ENVIRONMENT.database_url)}
-DATABASES["default"].update({"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True})
+# Under ASGI each request has a thread of its own, so connections are kept in a pool, not in threads.
+DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 20, "timeout": 10}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": ENVIRONMENT.redis_url}}

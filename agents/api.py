@@ -25,7 +25,7 @@ class CallAnswerSerializer(serializers.Serializer[Any]):
     """``result`` is the MCP `CallToolResult`, which may say ``isError``; ``call`` names the receipt."""
 
     call = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=ToolCall.Status)
+    status = serializers.ChoiceField(choices=ToolCall.Status.choices)
     duration_ms = serializers.FloatField()
     result = serializers.DictField()
 
@@ -37,7 +37,14 @@ class CallErrorSerializer(ErrorSerializer):
 class CallToolView(APIView):
     @extend_schema(
         request=CallRequestSerializer,
-        responses={200: CallAnswerSerializer, 400: CallErrorSerializer, 404: ErrorSerializer, 409: CallErrorSerializer, 502: CallErrorSerializer, 503: CallErrorSerializer},
+        responses={
+            200: CallAnswerSerializer,
+            400: CallErrorSerializer,
+            404: ErrorSerializer,
+            409: CallErrorSerializer,
+            502: CallErrorSerializer,
+            503: CallErrorSerializer,
+        },
     )
     def post(self, request: Request, server_id: UUID, tool: str) -> Response:
         """Call a tool and wait for its result."""

@@ -17,7 +17,7 @@ LONG_TEXT = 200
 class JSONValue(forms.JSONField):
     """Any JSON value, with an example of its form."""
 
-    default_error_messages = {"invalid": "This is not valid JSON."}  # noqa: RUF012  # as Django declares it
+    default_error_messages = {"invalid": "This is not valid JSON."}
 
 
 class Lines(forms.CharField):
@@ -45,7 +45,9 @@ class ToolForm(forms.Form):
     def arguments(self) -> dict[str, Any]:
         """What was entered; fields left empty are left out, unless they are required lists."""
         required = self.schema.get("required") or []
-        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "", []) or (value == [] and name in required)}
+        return {
+            name: value for name, value in self.cleaned_data.items() if value not in (None, "", []) or (value == [] and name in required)
+        }
 
     def add_problems(self, fields: dict[str, str]) -> None:
         """Put what a check found at the fields that it is about."""

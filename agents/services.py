@@ -80,7 +80,9 @@ def call_tool(*, user: User, server_id: UUID | str, tool_name: str, arguments: d
 def _check_callable(server: McpServer) -> None:
     status = status_of(server)
     if status.state not in CALLABLE:
-        raise Conflict(f"“{server.name}” is {status.state}, so its tools cannot be called now. {status.reason}".strip(), code="server_not_running")
+        raise Conflict(
+            f"“{server.name}” is {status.state}, so its tools cannot be called now. {status.reason}".strip(), code="server_not_running"
+        )
 
 
 async def _ask(server: McpServer, tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:

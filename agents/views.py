@@ -12,9 +12,11 @@ from accounts.requests import user_of
 from agents.content import shown_result
 from agents.forms import ToolForm
 from agents.models import ToolCall
-from agents.selectors import tool_calls_on
+from agents.selectors import tool_calls_for
 from agents.services import CallFailed, call_tool
 from mcp_registry.selectors import server_for, tool_of
+
+SHOWN_CALLS = 5
 
 
 @require_http_methods(["GET", "POST"])
@@ -33,6 +35,6 @@ def tool(request: HttpRequest, server_id: UUID, name: str) -> HttpResponse:
             context |= {"error": error}
         else:
             context |= {"receipt": outcome.receipt, "result": shown_result(outcome.result)}
-    context["calls"] = [call for call in tool_calls_on(user, server, 30) if call.tool_name == name][:5]
+    context["calls"] = tool_calls_for(user).filter(server=server, tool_name=name)[:SHOWN_CALLS]
     template = "agents/tool.html" + ("#panel" if request.headers.get("HX-Request") else "")
     return render(request, template, context)

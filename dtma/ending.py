@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 
 from dtma.config import Config
 from dtma.engine import Engine, EngineRefused
-from dtma.errors import Failure
+from dtma.errors import EngineUnavailable, Failure
 from dtma_wire import Phase
 
 NOTICE_SECONDS = 2.0
 """How long the engine may take to notice that a container whose streams ended has ended."""
+STOPPED_FROM_OUTSIDE = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+"""How a container ends that its engine takes along when it is stopped itself."""
 MAX_BACKOFF_SECONDS = 60.0
 _EXIT_CODES = {
     0: " It ended by itself: it may need other arguments.",
@@ -34,7 +37,10 @@ async def why_it_ended(engine: Engine, container: str, *, when: str, memory_mb: 
         raise
     if ending is None:
         return Failure("The connection to the container broke off, though it still runs.", phase=Phase.UNHEALTHY)
-    if ending.out_of_memory or process_killed:
+    out_of_memory = ending.out_of_memory or process_killed
+    if not out_of_memory and ending.exit_code in STOPPED_FROM_OUTSIDE and await engine.goes_away(NOTICE_SECONDS):
+        raise EngineUnavailable("it was stopped, and its containers with it")
+    if out_of_memory:
         reason = f"Memory limit of {memory_mb} MB reached (OOM-killed). Give the server more memory."
     else:
         reason = f"The server exited with code {ending.exit_code} {when}.{_EXIT_CODES.get(ending.exit_code, '')}"

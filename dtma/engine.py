@@ -119,7 +119,7 @@ class Engine:
     async def events(self, toolbox: str) -> AsyncIterator[dict[str, Any]]:
         """Events of this toolbox's containers, until the connection ends; then raises ``EngineUnavailable``."""
         filters = json.dumps({"type": ["container"], "event": ["oom"], "label": [f"{LABEL_TOOLBOX}={toolbox}"]})
-        channel = self._docker.events.subscribe(create_task=False)  # type: ignore[no-untyped-call]
+        channel = self._docker.events.subscribe(create_task=False)
         listening = asyncio.create_task(self._docker.events.run(filters=filters))
         try:
             while (event := await channel.get()) is not None:
@@ -264,7 +264,7 @@ class Engine:
     async def volumes(self, label: str) -> set[str]:
         """The names of the volumes with this label."""
         with _failures():
-            found = await self._docker.volumes.list(filters={"label": label})  # type: ignore[no-untyped-call]
+            found = await self._docker.volumes.list(filters={"label": label})
         return {item["Name"] for item in found.get("Volumes") or ()}
 
     async def create_volume(self, body: dict[str, Any], image: str, user: int) -> None:
@@ -273,7 +273,7 @@ class Engine:
         Nothing is run for that: the engine unpacks an archive into a container that mounts the volume and is never started.
         """
         with _failures():
-            await self._docker.volumes.create(body)  # type: ignore[no-untyped-call]
+            await self._docker.volumes.create(body)
             mount = {"Type": "volume", "Source": body["Name"], "Target": "/own/volume"}
             config = {"Image": image, "Cmd": ["true"], "Labels": body["Labels"], "HostConfig": {"NetworkMode": "none", "Mounts": [mount]}}
         name = f"{body['Name']}.owner"
@@ -281,20 +281,20 @@ class Engine:
         container: str = await _to_the_end(self._create(name, config))
         try:
             with _failures():
-                await self._docker.containers.container(container).put_archive("/", _owned("own/volume", user))  # type: ignore[no-untyped-call]
+                await self._docker.containers.container(container).put_archive("/", _owned("own/volume", user))
         finally:
             await _to_the_end(self.remove(container))
 
     async def remove_volumes(self, label: str) -> None:
         """Remove the volumes with this label, and what is in them."""
         with _failures():
-            found = await self._docker.volumes.list(filters={"label": label})  # type: ignore[no-untyped-call]
+            found = await self._docker.volumes.list(filters={"label": label})
             for item in found.get("Volumes") or ():
-                volume = DockerVolume(self._docker, item["Name"])  # type: ignore[no-untyped-call]
-                await volume.delete()  # type: ignore[no-untyped-call]
+                volume = DockerVolume(self._docker, item["Name"])
+                await volume.delete()
 
     def _network(self, network_id: str) -> DockerNetwork:
-        return DockerNetwork(self._docker, network_id)  # type: ignore[no-untyped-call]
+        return DockerNetwork(self._docker, network_id)
 
 
 @contextmanager

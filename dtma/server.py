@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -61,10 +60,8 @@ class Server:
             if spec.generation == self.record.spec.generation and spec.fingerprint != self.record.spec.fingerprint:
                 raise Stale(f"Generation {spec.generation} of this server is known with other content. Send a higher generation.")
             self._desire(spec)
-            settled = self._attempt.settled
-            if not same or self._task is None or (settled is not None and not self._as_desired):
-                await self._begin(fresh=False)
-            attempt = self._attempt
+            unfulfilled = self._attempt.settled is not None and not self._as_desired
+            attempt = await self._begin_or_go_on(not same or self._task is None or unfulfilled)
         async for event in attempt.follow():
             if isinstance(event, Settled) and event.ready and self._link is not None and attempt is self._attempt:
                 yield Settled(ready=True, server=self.state)
@@ -157,7 +154,14 @@ class Server:
         self.record = Record(self.record.id, spec)
         self._services.home.save(self.record)
         self.log.hide(spec.secrets)
-        self._observe(name=spec.name, generation=spec.generation)
+
+    async def _begin_or_go_on(self, begin: bool, *, fresh: bool = False) -> Attempt:
+        """The attempt that answers a change. A generation is never told together with the phase of the one before."""
+        if begin:
+            await self._begin(fresh=fresh)
+        elif self.state.generation != self.record.spec.generation:
+            self._observe(name=self.record.spec.name, generation=self.record.spec.generation)
+        return self._attempt
 
     async def _act(self, desired: str, generation: int | None, *, fresh: bool = False) -> ServerState:
         async with self._changing:
@@ -168,9 +172,7 @@ class Server:
             if generation is not None:
                 update["generation"] = generation
             self._desire(self.record.spec.model_copy(update=update))
-            if fresh or changed or not (in_progress or self._as_desired):
-                await self._begin(fresh=fresh)
-            attempt = self._attempt
+            attempt = await self._begin_or_go_on(fresh or changed or not (in_progress or self._as_desired), fresh=fresh)
         await attempt.finished()
         return self.state
 
@@ -182,6 +184,9 @@ class Server:
         self._attempt = Attempt()
         self._fresh = fresh
         self._before_outage = None
+        comes_up = self.record.deleting is None and self.record.spec.desired == "running"
+        phase = Phase.PREPARING if comes_up else self.state.phase
+        self._observe(name=self.record.spec.name, generation=self.record.spec.generation, phase=phase)
         self._drive()
 
     async def _halt(self, reason: str) -> None:

@@ -97,10 +97,13 @@ class ServerSpec(Command):
     """One MCP server as it should be.
 
     ``generation`` grows with every change the user makes; DTMA refuses one that is older than what it knows.
+    ``incarnation`` is the generation that last asked for a new container: a restart is a change of the spec, so it is neither lost nor
+    done twice, whoever is killed in the middle.
     ``secrets`` become environment variables too, but are never part of a label, a log, an event or a ``repr``.
     """
 
     generation: int = Field(ge=1)
+    incarnation: int = Field(default=0, ge=0)
     name: str = Field(min_length=1, max_length=63)
     source: Source
     transport: Transport = StdioTransport()

@@ -118,14 +118,19 @@ class DeploymentsView(generics.ListAPIView[Deployment]):
         return selectors.deployments_of(selectors.server_for(user_of(self.request), self.kwargs["server_id"]))
 
 
+class AllTools(Pagination):
+    """A server's tools belong together: as many as fit one page."""
+
+    default_limit = Pagination.max_limit
+
+
 class ToolsView(generics.ListAPIView[Tool]):
     """A server's tools, as last discovered."""
 
     serializer_class = ToolSerializer
     queryset = Tool.objects.none()
 
-    class pagination_class(Pagination):  # the attribute's name is DRF's
-        default_limit = 500
+    pagination_class = AllTools
 
     def get_queryset(self) -> Any:
         return selectors.tools_of(selectors.server_for(user_of(self.request), self.kwargs["server_id"]))

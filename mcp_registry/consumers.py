@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
+from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from django.template.loader import render_to_string
@@ -39,15 +39,33 @@ class ServersPage(OwnerPage):
 class ServerPage(live.LivePage):
     """A server's page: header, deployment, facts, tools."""
 
-    parts = ("header", "deployment", "facts", "tools")
+    parts: tuple[str, ...] = (
+        "server_page.html#header",
+        "server_page.html#said",
+        "server.html#deployment",
+        "server.html#facts",
+        "server.html#tools",
+    )
 
     def groups_of_page(self) -> list[str]:
         server = selectors.server_for(self.user, self.kwargs["server_id"])
         return [live.server_group(server.pk), live.owner_group(self.user.pk)]
 
     def fragments(self) -> list[str]:
-        context: dict[str, Any] = {**pages.server(self.user, self.kwargs["server_id"]), "oob": True}
-        return [render_to_string(f"mcp_registry/server.html#{part}", context) for part in self.parts]
+        context = pages.server(self.user, self.kwargs["server_id"])
+        return [render_to_string(f"mcp_registry/{part}", context) for part in self.parts]
+
+
+class ServerHistoryPage(ServerPage):
+    """A server's history: the page of it that the query string names."""
+
+    parts = ("server_page.html#header", "server_page.html#said")
+
+    def fragments(self) -> list[str]:
+        server = selectors.server_for(self.user, self.kwargs["server_id"])
+        page = parse_qs(self.scope["query_string"].decode()).get("page", [""])[-1]
+        history = render_to_string("mcp_registry/server_history.html#deployments", pages.deployments(server, page))
+        return [*super().fragments(), history]
 
 
 class ServerLogPage(ServerPage):
@@ -56,7 +74,7 @@ class ServerLogPage(ServerPage):
     The lines come straight from DTMA: a slow browser slows down the reading, and DTMA says what it had to drop.
     """
 
-    parts = ("header",)
+    parts = ("server_page.html#header", "server_page.html#said")
 
     async def connect(self) -> None:
         await super().connect()

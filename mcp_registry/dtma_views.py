@@ -22,7 +22,9 @@ def heartbeat(request: HttpRequest) -> HttpResponse:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     toolbox = toolbox_with_heartbeat_token(token) if scheme.lower() == "bearer" and token else None
     if toolbox is None:
-        return _answer(ErrorBody(code=ErrorCode.UNAUTHENTICATED, message="This heartbeat token is not known. Enrol the toolbox again."), 401)
+        return _answer(
+            ErrorBody(code=ErrorCode.UNAUTHENTICATED, message="This heartbeat token is not known. Enrol the toolbox again."), 401
+        )
     try:
         report = Heartbeat.model_validate_json(request.body)
     except ValidationError as error:

@@ -18,29 +18,48 @@ class DeployForm(forms.Form):
     """Toolbox and name, then one field per setting; the services judge the values."""
 
     toolbox = forms.ModelChoiceField(queryset=Toolbox.objects.none(), empty_label=None)
-    name = forms.CharField(required=False, max_length=63, help_text="Small letters, digits and hyphens. Left empty, it is called as the entry.")
+    name = forms.CharField(
+        required=False, max_length=63, help_text="Small letters, digits and hyphens. Left empty, it is called as the entry."
+    )
 
     def __init__(self, *args: Any, user: User, package: Package, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings = settings_of(package)
         toolboxes = toolboxes_for(user)
+        self.several_toolboxes = len(toolboxes) > 1
         self.fields["toolbox"] = forms.ModelChoiceField(queryset=toolboxes, initial=toolboxes.first(), empty_label=None)
         for setting in self.settings:
             self.fields[PREFIX + setting.key] = _field(setting)
 
     @property
-    def required_settings(self) -> list[forms.BoundField]:
+    def first(self) -> list[forms.BoundField]:
         """What must be given."""
-        return [self[PREFIX + setting.key] for setting in self.settings if setting.required]
+        return [self[name] for name in self.fields if self._must_be_given(name)]
 
     @property
-    def optional_settings(self) -> list[forms.BoundField]:
-        """What may be given."""
-        return [self[PREFIX + setting.key] for setting in self.settings if not setting.required]
+    def more(self) -> list[forms.BoundField]:
+        """What may be given, or has one answer only."""
+        return [self[name] for name in self.fields if not self._must_be_given(name)]
+
+    @property
+    def more_has_errors(self) -> bool:
+        return any(bound.errors for bound in self.more)
+
+    @property
+    def problems(self) -> list[str]:
+        """All that is wrong, a sentence each."""
+        return [
+            f"{self[name].label}: {text}" if name in self.fields else str(text) for name, texts in self.errors.items() for text in texts
+        ]
+
+    def _must_be_given(self, name: str) -> bool:
+        return self.several_toolboxes if name == "toolbox" else self.fields[name].required
 
     def values(self, *, secret: bool) -> dict[str, str]:
         """What was entered, either the secrets or the rest; empty ones left out."""
-        given = {setting.key: str(self.cleaned_data.get(PREFIX + setting.key) or "") for setting in self.settings if setting.secret is secret}
+        given = {
+            setting.key: str(self.cleaned_data.get(PREFIX + setting.key) or "") for setting in self.settings if setting.secret is secret
+        }
         return {key: value for key, value in given.items() if value}
 
     def add_problems(self, fields: dict[str, str]) -> None:
@@ -51,7 +70,12 @@ class DeployForm(forms.Form):
 
 
 def _field(setting: Setting) -> forms.Field:
-    common: dict[str, Any] = {"label": setting.label, "help_text": setting.description, "required": setting.required, "initial": setting.default}
+    common: dict[str, Any] = {
+        "label": setting.label,
+        "help_text": setting.description,
+        "required": setting.required,
+        "initial": setting.default,
+    }
     hint = {"placeholder": setting.placeholder} if setting.placeholder else {}
     if setting.secret:
         return forms.CharField(**common, widget=forms.PasswordInput(attrs={"autocomplete": "off", **hint}), strip=False)

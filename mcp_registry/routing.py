@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from django.urls import path
-
+from agentopia.lib.live import socket
 from mcp_registry import consumers
 
 websocket_urlpatterns = [
-    path("ws/home/", consumers.HomePage.as_asgi()),
-    path("ws/servers/", consumers.ServersPage.as_asgi()),
-    path("ws/servers/<uuid:server_id>/", consumers.ServerPage.as_asgi()),
-    path("ws/servers/<uuid:server_id>/log/", consumers.ServerLogPage.as_asgi()),
+    socket("ws/home/", consumers.HomePage),
+    socket("ws/servers/", consumers.ServersPage),
+    socket("ws/servers/<uuid:server_id>/", consumers.ServerPage),
+    socket("ws/servers/<uuid:server_id>/log/", consumers.ServerLogPage),
+    socket("ws/servers/<uuid:server_id>/history/", consumers.ServerHistoryPage),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from mcp_registry.manifest import package_of_document, settings_of
@@ -22,7 +23,7 @@ class SettingSerializer(serializers.Serializer[Any]):
 
     key = serializers.CharField()
     description = serializers.CharField()
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]  # the key's name in the registry's own words
     secret = serializers.BooleanField()
     default = serializers.CharField(allow_null=True)
     choices = serializers.ListField(child=serializers.CharField())
@@ -42,7 +43,8 @@ class CatalogEntrySerializer(serializers.ModelSerializer[CatalogEntry]):
     def get_mine(self, entry: CatalogEntry) -> bool:
         return entry.owner_id is not None
 
-    def get_settings(self, entry: CatalogEntry) -> list[dict[str, Any]]:
+    @extend_schema_field(SettingSerializer(many=True))
+    def get_settings(self, entry: CatalogEntry) -> Any:
         return SettingSerializer(settings_of(package_of_document(entry.manifest)), many=True).data
 
 

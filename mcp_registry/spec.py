@@ -37,7 +37,9 @@ _URL_PORT = re.compile(r"^https?://(?P<host>\[[^\]]+\]|[^/:]+)(:(?P<port>\d+))?(
 def package_of(manifest: Manifest, index: int) -> Package:
     """The package that is to run; raises `InvalidInput`."""
     if not 0 <= index < len(manifest.packages):
-        raise InvalidInput(f"“{manifest.name}” has {len(manifest.packages)} package(s); there is no number {index}.", fields={"package": "unknown"})
+        raise InvalidInput(
+            f"“{manifest.name}” has {len(manifest.packages)} package(s); there is no number {index}.", fields={"package": "unknown"}
+        )
     return manifest.packages[index]
 
 
@@ -105,6 +107,7 @@ def spec_of(server: McpServer) -> ServerSpec:
         return ServerSpec.model_validate(
             {
                 "generation": server.generation,
+                "incarnation": server.incarnation,
                 "name": server.name,
                 "source": _source(package, profile.requires),
                 "transport": _transport(package),
@@ -160,6 +163,8 @@ def _transport(package: Package) -> StdioTransport | HttpTransport:
         return StdioTransport()
     match = _URL_PORT.match(package.transport.url)
     if match is None:
-        raise InvalidInput("A streamable-http package needs the URL at which it listens, as in http://localhost:3001/mcp.", code="invalid_manifest")
+        raise InvalidInput(
+            "A streamable-http package needs the URL at which it listens, as in http://localhost:3001/mcp.", code="invalid_manifest"
+        )
     port = int(match["port"] or 80)
     return HttpTransport(port=port, path=match["path"] or "/mcp", host=match["host"] + (f":{port}" if match["port"] else ""))

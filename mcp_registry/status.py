@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from django.utils import timezone
 
 from dtma_wire import Phase
 from mcp_registry.models import Deployment, McpServer
+
+NOT_TAKEN_AFTER = timedelta(seconds=15)
 
 
 class Status(StrEnum):
@@ -42,10 +46,10 @@ def status_of(server: McpServer, now: datetime | None = None) -> ServerStatus:
     deployment = server.deployment
     active = deployment is not None and deployment.is_active
     failed = deployment is not None and deployment.status == Deployment.Status.FAILED
-    waiting = deployment.detail if deployment and active else ""
+    waiting = _waits_for(deployment, now or timezone.now()) if deployment and active else ""
 
     if server.desired == McpServer.Desired.ABSENT:
-        return ServerStatus(Status.DELETING, deployment.detail if deployment and (active or failed) else "")
+        return ServerStatus(Status.DELETING, waiting or (deployment.detail if deployment and failed else ""))
     if server.toolbox.is_silent(now):
         return ServerStatus(Status.UNKNOWN, f"The toolbox “{server.toolbox.name}” does not report. What its servers do is not known.")
     if server.toolbox.engine_problem:
@@ -54,10 +58,16 @@ def status_of(server: McpServer, now: datetime | None = None) -> ServerStatus:
     phase, current = Phase(server.phase), server.observed_generation == server.generation
     if active and server.desired == McpServer.Desired.RUNNING and not (current and phase is Phase.RUNNING and server.tools_hash):
         return ServerStatus(Status.STARTING if current and phase is Phase.STARTING else Status.PREPARING, waiting)
-    if failed and not (current and phase in (Phase.RUNNING, Phase.STARTING, Phase.UNHEALTHY)):
+    if failed and not (current and phase in (Phase.RUNNING, Phase.STARTING)):
         return ServerStatus(Status.FAILED, deployment.detail if deployment else "")
     if phase is Phase.ABSENT:
         if server.desired == McpServer.Desired.STOPPED:
             return ServerStatus(Status.STOPPED)
         return ServerStatus(Status.UNKNOWN, "The toolbox does not have this server any more; it is being brought back.")
     return ServerStatus(Status(phase), server.reason)
+
+
+def _waits_for(deployment: Deployment, now: datetime) -> str:
+    if deployment.status == Deployment.Status.QUEUED and now - deployment.not_before > NOT_TAKEN_AFTER:
+        return "No worker has taken this on yet. Check that the Celery worker and Redis run; it begins as soon as they do."
+    return deployment.detail

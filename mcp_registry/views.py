@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,7 +14,6 @@ from accounts.requests import user_of
 from agentopia.lib.errors import Conflict, InvalidInput
 from mcp_registry import pages, selectors
 from mcp_registry.forms import DeployForm
-from mcp_registry.manifest import package_of_document
 from mcp_registry.services.servers import (
     delete_server,
     deploy_server,
@@ -25,7 +23,6 @@ from mcp_registry.services.servers import (
 )
 from toolboxes.selectors import toolboxes_for
 
-ENTRIES_PER_PAGE = 60
 ACTIONS = {"start": start_server, "stop": stop_server, "restart": restart_server}
 
 
@@ -38,26 +35,22 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_GET
 def catalog(request: HttpRequest) -> HttpResponse:
     """The catalogue; HTMX asks for its rows alone while one types."""
-    search = request.GET.get("search", "")[:200]
-    entries = Paginator(selectors.catalog_for(user_of(request), search), ENTRIES_PER_PAGE).get_page(request.GET.get("page"))
     template = "mcp_registry/catalog.html" + ("#rows" if request.headers.get("HX-Target") == "rows" else "")
-    rows = [(entry, pages.deploys_with_one_click(entry)) for entry in entries]
-    has_toolbox = toolboxes_for(user_of(request)).exists()
-    return render(request, template, {"page": entries, "rows": rows, "search": search, "has_toolbox": has_toolbox})
+    search = request.GET.get("search", "")[:200]
+    return render(request, template, pages.catalog(user_of(request), search, request.GET.get("page")))
 
 
 @require_http_methods(["GET", "POST"])
 def entry(request: HttpRequest, entry_id: UUID) -> HttpResponse:
     """An entry and the form to deploy it; a POST deploys, and shows the form again where something is missing."""
     user = user_of(request)
-    wanted = selectors.entry_for(user, str(entry_id))
-    package = package_of_document(wanted.manifest)
-    form = DeployForm(_deploy_data(request), user=user, package=package)
+    offer = pages.offer_of(selectors.entry_for(user, str(entry_id)))
+    form = DeployForm(_deploy_data(request), user=user, package=offer.package)
     if request.method == "POST" and form.is_valid():
         try:
             server = deploy_server(
                 owner=user,
-                entry=wanted,
+                entry=offer.entry,
                 toolbox=form.cleaned_data["toolbox"],
                 name=form.cleaned_data["name"],
                 config=form.values(secret=False),
@@ -66,9 +59,17 @@ def entry(request: HttpRequest, entry_id: UUID) -> HttpResponse:
         except (InvalidInput, Conflict) as error:
             form.add_problems(error.fields or {"": error.message})
         else:
-            return redirect("servers:detail", server.pk)
+            return _go_to(request, "servers:detail", server.pk)
+    if request.method == "POST" and request.headers.get("HX-Request"):
+        raise InvalidInput(" ".join(form.problems))  # the one-click button has no form to show them in
     status = 422 if request.method == "POST" else 200
-    return render(request, "mcp_registry/entry.html", {"entry": wanted, "package": package, "form": form}, status=status)
+    return render(request, "mcp_registry/entry.html", {"offer": offer, "form": form}, status=status)
+
+
+def _go_to(request: HttpRequest, page: str, *arguments: UUID) -> HttpResponse:
+    if request.headers.get("HX-Request"):
+        return HttpResponse(headers={"HX-Redirect": reverse(page, args=arguments)})
+    return redirect(page, *arguments)
 
 
 def _deploy_data(request: HttpRequest) -> dict[str, str] | None:
@@ -104,16 +105,16 @@ def server_log(request: HttpRequest, server_id: UUID) -> HttpResponse:
 def server_history(request: HttpRequest, server_id: UUID) -> HttpResponse:
     """A server's settings and all its deployments."""
     context = pages.server(user_of(request), server_id)
-    context["deployments"] = Paginator(selectors.deployments_of(context["server"]), 25).get_page(request.GET.get("page"))
-    return render(request, "mcp_registry/server_history.html", context)
+    history = pages.deployments(context["server"], request.GET.get("page"))
+    return render(request, "mcp_registry/server_history.html", {**context, **history})
 
 
 @require_POST
 def server_action(request: HttpRequest, server_id: UUID, action: str) -> HttpResponse:
-    """Start, stop, restart or try again. HTMX gets the page's header; the rest follows over the WebSocket."""
+    """Start, stop, restart or try again. For HTMX, what comes of it arrives over the page's WebSocket, in its right order."""
     ACTIONS[action](owner=user_of(request), server_id=server_id)
     if request.headers.get("HX-Request"):
-        return render(request, "mcp_registry/server.html#header", pages.server(user_of(request), server_id))
+        return HttpResponse(status=204)
     return redirect("servers:detail", server_id)
 
 
@@ -122,6 +123,4 @@ def server_delete(request: HttpRequest, server_id: UUID) -> HttpResponse:
     """Delete a server and its volumes."""
     doomed = delete_server(owner=user_of(request), server_id=server_id)
     messages.success(request, f"“{doomed.name}” is being deleted.")
-    if request.headers.get("HX-Request"):
-        return HttpResponse(headers={"HX-Redirect": reverse("servers:list")})
-    return redirect("servers:list")
+    return _go_to(request, "servers:list")

@@ -25,7 +25,6 @@ from toolboxes.models import Toolbox
 from toolboxes.services import enrol_this_machine
 
 
-
 def pytest_configure(config: pytest.Config) -> None:
     """Collect the static files, which pages name by their hash, and hash passwords quickly."""
     if not hasattr(config, "workerinput"):  # once, not in every worker of pytest-xdist

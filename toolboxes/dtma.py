@@ -41,10 +41,10 @@ async def dtma_of(toolbox: Toolbox) -> AsyncIterator[DtmaClient]:
         async with DtmaClient(endpoint) as client:
             yield client
         return
-    client = pool.get((toolbox.pk, endpoint))
-    if client is None:
-        client = pool[toolbox.pk, endpoint] = DtmaClient(endpoint)
-    yield client
+    key = (toolbox.pk, endpoint)
+    if key not in pool:
+        pool[key] = DtmaClient(endpoint)
+    yield pool[key]
 
 
 def as_agentopia_error(error: DtmaError, toolbox: Toolbox) -> AgentopiaError:

@@ -12,5 +12,5 @@ from toolboxes.selectors import toolboxes_for
 
 def toolboxes(user: User) -> dict[str, Any]:
     """The list, each toolbox with whether it is silent and how many servers it holds."""
-    rows = toolboxes_for(user).annotate(servers=Count("mcp_servers"))
+    rows = toolboxes_for(user).annotate(servers=Count("mcp_servers")).order_by("name")
     return {"rows": [(toolbox, toolbox.is_silent()) for toolbox in rows]}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from django.urls import path
-
+from agentopia.lib.live import socket
 from toolboxes import consumers
 
-websocket_urlpatterns = [path("ws/toolboxes/", consumers.ToolboxesPage.as_asgi())]
+websocket_urlpatterns = [socket("ws/toolboxes/", consumers.ToolboxesPage)]

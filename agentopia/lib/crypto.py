@@ -36,6 +36,9 @@ def decrypt(token: str) -> Any:
 class EncryptedJSONField(models.TextField[Any, Any]):
     """A JSON value that the database only ever sees encrypted; it cannot be searched by."""
 
+    _pyi_private_set_type: Any  # for django-stubs: the attribute is a JSON value, not a text
+    _pyi_private_get_type: Any
+
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         return None if value is None else decrypt(value)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import redis.exceptions
@@ -18,11 +18,9 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
 from django.db import transaction
+from django.urls import path
 
 from agentopia.lib.errors import NotFound
-
-if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser as User
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +44,7 @@ def publish(*groups: str) -> None:
 
 
 def _send(groups: tuple[str, ...]) -> None:
-    layer = get_channel_layer()
+    layer: Any = get_channel_layer()
 
     async def send_all() -> None:
         for group in groups:
@@ -59,12 +57,20 @@ def _send(groups: tuple[str, ...]) -> None:
         logger.warning("Live pages were not told of a change: %s", error)
 
 
+def socket(route: str, page: type[LivePage]) -> Any:
+    """The address of a page's WebSocket, for a list of `websocket_urlpatterns`."""
+    return path(route, page.as_asgi())  # type: ignore[arg-type]  # a WebSocket has no HttpResponse
+
+
 class LivePage(AsyncWebsocketConsumer):
     """A page's WebSocket: joins its groups and sends its fragments, all at first and those that differ after every change.
 
     A subclass says which groups (`groups_of_page`) and renders (`fragments`: each replaces the element of its id); both run
     synchronously, start from ``self.user`` and raise `NotFound` for what is not the user's: the socket is refused or closed then.
     """
+
+    user: Any
+    """An ``accounts.User``, which this package does not know."""
 
     def groups_of_page(self) -> list[str]:
         raise NotImplementedError
@@ -73,8 +79,9 @@ class LivePage(AsyncWebsocketConsumer):
         raise NotImplementedError
 
     async def connect(self) -> None:
-        self.user: User = self.scope["user"]
-        self.kwargs: dict[str, Any] = self.scope["url_route"]["kwargs"]
+        scope: dict[str, Any] = dict(self.scope)
+        self.user = scope["user"]
+        self.kwargs: dict[str, Any] = scope["url_route"]["kwargs"]
         self.tasks: list[asyncio.Task[None]] = []
         self.joined: list[str] = []
         self.changed = asyncio.Event()

@@ -4,9 +4,9 @@ The command is the console script that is named like the distribution, else the 
 """
 
 import importlib.metadata
-import os
 import re
 import sys
+from pathlib import Path
 
 
 def canonical(name: str) -> str:
@@ -23,7 +23,7 @@ def main(name: str, target: str) -> None:
         sys.exit(f"The package {name} has no command to run: it declares no console script.")
     if len(candidates) > 1:
         sys.exit(f"The package {name} has several commands and none is named like it: {', '.join(candidates)}.")
-    os.symlink(os.path.join(sys.prefix, "bin", candidates[0]), target)
+    Path(target).symlink_to(Path(sys.prefix, "bin", candidates[0]))
 
 
 if __name__ == "__main__":

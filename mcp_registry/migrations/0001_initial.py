@@ -84,6 +84,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('desired', models.CharField(choices=[('running', 'Running'), ('stopped', 'Stopped'), ('absent', 'Absent')], default='running', max_length=10)),
                 ('generation', models.PositiveBigIntegerField(default=1)),
+                ('incarnation', models.PositiveBigIntegerField(default=0, help_text='The generation that last asked for a new container.')),
                 ('manifest', models.JSONField(help_text="The entry's `server.json` when it was deployed.")),
                 ('package', models.PositiveSmallIntegerField(default=0, help_text="Which of the manifest's packages runs.")),
                 ('config', models.JSONField(blank=True, default=dict)),

@@ -36,6 +36,7 @@ class McpServer(models.Model):
     # desired
     desired = models.CharField(max_length=10, choices=Desired, default=Desired.RUNNING)
     generation = models.PositiveBigIntegerField(default=1)
+    incarnation = models.PositiveBigIntegerField(default=0, help_text="The generation that last asked for a new container.")
     manifest = models.JSONField(help_text="The entry's `server.json` when it was deployed.")
     package = models.PositiveSmallIntegerField(default=0, help_text="Which of the manifest's packages runs.")
     config = models.JSONField(default=dict, blank=True)

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from agentopia.lib import live
 from agentopia.lib.errors import AgentopiaError
-from dtma_client import DtmaClient, DtmaError, DtmaUnreachable, ServerNotFound
+from dtma_client import DtmaClient, DtmaError, DtmaUnreachable
 from dtma_wire import Phase, ServerSpec, ServerState, Settled
 from mcp_registry.models import Deployment, McpServer
 from mcp_registry.services.deployments import (
@@ -70,7 +70,7 @@ async def _converse(deployment: Deployment, spec: ServerSpec | None) -> None:
 
 async def _hold_lease(deployment: Deployment) -> None:
     """Returns when the work is no longer ours: the user changed the server again, or our lease ran out and another took it."""
-    while await sync_to_async(renew_lease)(deployment=deployment):
+    while await sync_to_async(renew_lease)(deployment=deployment):  # noqa: ASYNC110 (the condition lies in the database)
         await asyncio.sleep(LEASE.total_seconds() / 4)
 
 
@@ -89,8 +89,6 @@ async def _work(deployment: Deployment, spec: ServerSpec | None) -> None:
 
 async def _put(dtma: DtmaClient, deployment: Deployment, spec: ServerSpec) -> None:
     server_id = str(deployment.server.pk)
-    if deployment.kind == Deployment.Kind.RESTART:
-        await _stop_if_known(dtma, server_id, deployment.generation)
     async for event in dtma.put_server(server_id, spec):
         if isinstance(event, Settled):
             await sync_to_async(_settle)(deployment, event.server)
@@ -98,18 +96,11 @@ async def _put(dtma: DtmaClient, deployment: Deployment, spec: ServerSpec) -> No
             await sync_to_async(record_progress)(deployment=deployment, progress=event)
 
 
-async def _stop_if_known(dtma: DtmaClient, server_id: str, generation: int) -> None:
-    try:
-        await dtma.stop(server_id, generation=generation)
-    except ServerNotFound:
-        return  # the PUT that follows makes it
-
-
 def _settle(deployment: Deployment, state: ServerState) -> None:
     observe(server_id=deployment.server_id, state=state)
     if state.phase is Phase.UNKNOWN:
         defer_deployment(deployment=deployment, problem=state.reason, code="engine_unavailable")
-    elif state.phase in (Phase.RUNNING, Phase.STOPPED, Phase.ABSENT):
+    elif state.phase in (Phase.RUNNING, Phase.STOPPED):
         finish_deployment(deployment=deployment)
     else:
         finish_deployment(deployment=deployment, problem=state.reason or "The server did not become ready.", code="not_ready")

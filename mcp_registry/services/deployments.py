@@ -36,9 +36,7 @@ def request_deployment(*, server: McpServer, kind: Deployment.Kind) -> Deploymen
         status=Deployment.Status.SUPERSEDED, finished_at=now, lease_until=None
     )
     deployment = Deployment.objects.create(server=server, kind=kind, generation=server.generation, created_at=now, not_before=now)
-    DeploymentStep.objects.create(
-        deployment=deployment, position=0, name=QUEUED, state=DeploymentStep.State.RUNNING, started_at=now
-    )
+    DeploymentStep.objects.create(deployment=deployment, position=0, name=QUEUED, state=DeploymentStep.State.RUNNING, started_at=now)
     server.deployment = deployment
     server.save(update_fields=("deployment",))
     _announce(server)
@@ -107,7 +105,7 @@ def defer_deployment(*, deployment: Deployment, problem: str, code: str) -> None
     if deployment.attempts > len(PAUSES):
         finish_deployment(deployment=deployment, problem=problem, code=code)
         return
-    pause = PAUSES[deployment.attempts - 1] * random.uniform(0.8, 1.2)  # jitter, not a secret
+    pause = PAUSES[deployment.attempts - 1] * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
     ours = Q(pk=deployment.pk, status=Deployment.Status.RUNNING, attempts=deployment.attempts)
     Deployment.objects.filter(ours).update(
         status=Deployment.Status.QUEUED,

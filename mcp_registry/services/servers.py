@@ -101,6 +101,8 @@ def _change(owner: User, server_id: UUID | str, desired: McpServer.Desired, kind
         raise Conflict(f"“{server.name}” is being deleted.", code="server_deleting")
     server.desired = desired
     server.generation += 1
-    server.save(update_fields=("desired", "generation"))
+    if kind == Deployment.Kind.RESTART:
+        server.incarnation = server.generation
+    server.save(update_fields=("desired", "generation", "incarnation"))
     request_deployment(server=server, kind=kind)
     return server

@@ -52,7 +52,16 @@ def test_what_was_entered_becomes_arguments_of_the_right_types() -> None:
             "filter": {"type": "object"},
             "left": {"type": "string"},
         },
-        entered={"text": " a ", "count": "3", "share": "0.5", "loud": "False", "unit": "2", "paths": "a\n\nb", "filter": '{"k": [1]}', "left": ""},
+        entered={
+            "text": " a ",
+            "count": "3",
+            "share": "0.5",
+            "loud": "False",
+            "unit": "2",
+            "paths": "a\n\nb",
+            "filter": '{"k": [1]}',
+            "left": "",
+        },
     )
     assert form.is_valid(), form.errors
     assert form.arguments() == {

@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from dtma_wire import Phase
 from mcp_registry.models import Deployment, McpServer
+from mcp_registry.spec import spec_of
 
 
 @pytest.mark.parametrize(("action", "desired"), [("start", "running"), ("stop", "stopped"), ("restart", "running")])
@@ -22,6 +23,15 @@ def test_an_action_is_a_new_generation_with_its_deployment(
     assert (server.desired, server.generation) == (desired, 2)
     assert server.deployment is not None
     assert (server.deployment.kind, server.deployment.status, server.deployment.generation) == (action, "queued", 2)
+
+
+def test_only_a_restart_asks_for_a_new_container(api: APIClient, make_server: Callable[..., McpServer]) -> None:
+    server = make_server()
+    before = spec_of(server).fingerprint
+    for action, fresh in (("stop", False), ("start", False), ("restart", True)):
+        api.post(f"/api/v1/servers/{server.pk}/{action}/")
+        server.refresh_from_db()
+        assert (spec_of(server).fingerprint != before) is fresh
 
 
 def test_a_newer_action_supersedes_an_unfinished_one(api: APIClient, make_server: Callable[..., McpServer]) -> None:

@@ -14,10 +14,10 @@ from dtma_wire import Heartbeat, Phase
 from mcp_registry.models import Deployment, McpServer, Tool
 from mcp_registry.services.servers import delete_server
 from mcp_registry.status import status_of
+from tests.conftest import ECHO_TOOL, heartbeat_of, state_of
 from toolboxes.models import Toolbox, silence_after
 from toolboxes.selectors import toolboxes_whose_silence_changed
 from toolboxes.services import enrol_this_machine, note_silence
-from tests.conftest import ECHO_TOOL, heartbeat_of, state_of
 
 
 @pytest.fixture
@@ -114,7 +114,9 @@ def test_a_change_made_while_the_toolbox_was_away_is_pushed_when_it_returns(
     assert (server.deployment.kind, server.deployment.status) == ("delete", "queued")
 
 
-def test_a_failure_that_would_only_repeat_is_left_to_the_user(beat: Callable[[Heartbeat], int], make_server: Callable[..., McpServer]) -> None:
+def test_a_failure_that_would_only_repeat_is_left_to_the_user(
+    beat: Callable[[Heartbeat], int], make_server: Callable[..., McpServer]
+) -> None:
     server = make_server(phase=Phase.CRASHED, reason="The image did not build.")
     Deployment.objects.filter(server=server).update(code="not_ready")
     beat(heartbeat_of())

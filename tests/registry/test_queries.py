@@ -40,7 +40,9 @@ def grow(user: User, make_server: Callable[..., McpServer]) -> Callable[[], McpS
             make_server()
             restart_server(owner=user, server_id=first.pk)
             number = Toolbox.objects.count()
-            Toolbox.objects.create(owner=user, name=f"box-{number}", url="http://127.0.0.1:9", access_token="t", heartbeat_digest=f"d{number}")
+            Toolbox.objects.create(
+                owner=user, name=f"box-{number}", url="http://127.0.0.1:9", access_token="t", heartbeat_digest=f"d{number}"
+            )
             add_entry(owner=user, document=server_json(name=f"org.example/e{number}"))
         return first
 

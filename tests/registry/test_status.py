@@ -55,6 +55,8 @@ SILENT = silence_after().total_seconds() + 1
         (server(desired="stopped", deployment=S.RUNNING, phase=Phase.RUNNING), Status.RUNNING),
         # after one that failed
         (server(deployment=S.FAILED, phase=Phase.CRASHED), Status.FAILED),
+        (server(deployment=S.FAILED, phase=Phase.UNHEALTHY), Status.FAILED),
+        (server(deployment=S.FAILED, phase=Phase.ABSENT), Status.FAILED),
         (server(deployment=S.FAILED, phase=Phase.UNKNOWN, observed=0), Status.FAILED),
         (server(deployment=S.FAILED, phase=Phase.RUNNING), Status.RUNNING),  # the toolbox got there after all
         (server(deployment=S.FAILED, phase=Phase.RUNNING, observed=1), Status.FAILED),  # that was an earlier one
@@ -75,3 +77,10 @@ def test_a_failure_is_explained_by_its_deployment_and_a_crash_by_its_toolbox() -
 
 def test_a_silent_toolbox_is_named() -> None:
     assert "box" in status_of(server(seen_ago=SILENT)).reason
+
+
+def test_work_that_no_worker_takes_says_so() -> None:
+    waiting = server(deployment=S.QUEUED, phase=Phase.UNKNOWN, observed=0)
+    assert waiting.deployment is not None
+    assert status_of(waiting, waiting.deployment.not_before).reason == "why"
+    assert "No worker" in status_of(waiting, waiting.deployment.not_before + timedelta(seconds=20)).reason

@@ -88,6 +88,7 @@ def step(
         "name": name,
         "state": str(state),
         "icon": shape,
+        "spin": shape == "loader-circle",
         "word": {"running": "in progress", "done": "done", "failed": "failed"}.get(str(state), "waiting"),
         "detail": detail,
         "percent": None if fraction is None else round(100 * min(1.0, max(0.0, fraction))),

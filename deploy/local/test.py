@@ -1,0 +1,89 @@
+"""`make test`: PostgreSQL and Redis for the tests, Docker and Chromium made ready, then pytest with everything."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+
+from deploy.debian import AptError, install_packages
+from deploy.local.engine import ensure_engine
+from deploy.local.errors import LaunchError
+from deploy.local.home import open_home
+from deploy.local.images import ensure_base
+from deploy.local.processes import ROOT, supervised
+from deploy.local.run import end_on_signals
+from deploy.local.services import ensure_services
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def find_browser() -> str | None:
+    return next((path for path in map(shutil.which, BROWSERS) if path), None)
+
+
+def ensure_browser() -> str:
+    """The path of a Chromium, installed where that is allowed. Raises LaunchError."""
+    if path := find_browser():
+        return path
+    try:
+        install_packages(["chromium"])
+    except AptError as error:
+        raise LaunchError(f"The tests drive a real Chromium: {error}") from error
+    path = find_browser()
+    if path is None:
+        raise LaunchError("The tests drive a real Chromium, and the package chromium brought none: install one and run this again.")
+    return path
+
+
+def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
+    """pytest's exit code. Ctrl-C reaches pytest by itself; another signal is handed on, so that its fixtures clean up."""
+    tests = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL
+    )
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGINT:
+            tests.send_signal(signal.SIGINT)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, hand_on)
+    return tests.wait()
+
+
+def test(arguments: list[str]) -> int:
+    """Raises LaunchError."""
+    home = open_home(Path(os.environ.get("AGENTOPIA_TEST_HOME") or ROOT / "var" / "test"))
+    with home.locked("the tests"):
+        os.umask(0o022)
+        client = ensure_engine()
+        ensure_base(client)
+        browser = ensure_browser()
+        state = home.read_state()
+        services = ensure_services(home, state, client)
+        client.close()
+        home.write_state(state)
+        with supervised(home, services.programs, {}) as processes:
+            services.wait(processes)
+            environment = {
+                "AGENTOPIA_HOME": str(home.path),
+                "DATABASE_URL": services.database_url,
+                "REDIS_URL": services.redis_url,
+                "SECRET_KEY": state["secret_key"],
+                "CHROMIUM": browser,
+            }
+            return run_pytest(arguments, environment)
+
+
+def main() -> None:
+    end_on_signals()
+    try:
+        sys.exit(test(sys.argv[1:]))
+    except LaunchError as error:
+        sys.exit(f"The tests cannot run: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""A deployment as pages show it: what it is called, and its steps, those to come as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dtma_wire import Step
+from mcp_registry.models import Deployment, DeploymentStep
+from mcp_registry.services.deployments import QUEUED
+
+STEP_TITLES = {QUEUED: "Queued", Step.IMAGE: "Image", Step.CONTAINER: "Container", Step.HANDSHAKE: "MCP handshake", Step.TOOLS: "Tools"}
+SIMPLE = (Deployment.Kind.STOP, Deployment.Kind.DELETE)  # a toolbox tells no steps of these
+TITLES = {
+    # kind: (while it goes on, when it is done, when it has failed)
+    Deployment.Kind.DEPLOY: ("Deploying", "Deployed", "The deployment failed"),
+    Deployment.Kind.START: ("Starting", "Started", "The start failed"),
+    Deployment.Kind.STOP: ("Stopping", "Stopped", "The stop failed"),
+    Deployment.Kind.RESTART: ("Restarting", "Restarted", "The restart failed"),
+    Deployment.Kind.DELETE: ("Deleting", "Deleted", "The deletion failed"),
+    Deployment.Kind.REPAIR: ("Bringing it back", "Brought back", "Bringing it back failed"),
+}
+
+
+@dataclass(frozen=True)
+class ShownStep:
+    """A station: ``state`` is waiting, running, done or failed; ``seconds`` is None until it has ended."""
+
+    name: str
+    title: str
+    state: str
+    detail: str = ""
+    fraction: float | None = None
+    seconds: float | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ShownDeployment:
+    """A deployment with its title, the state that stands for it and its steps."""
+
+    deployment: Deployment
+    title: str
+    state: str
+    steps: list[ShownStep]
+
+    @property
+    def seconds(self) -> float | None:
+        """From the wish to the end; None while it goes on."""
+        ended = self.deployment.finished_at
+        return (ended - self.deployment.created_at).total_seconds() if ended else None
+
+
+def shown(deployment: Deployment) -> ShownDeployment:
+    """Reads the deployment and its steps, which are best prefetched."""
+    going_on, done, failed = TITLES[Deployment.Kind(deployment.kind)]
+    title, state = {
+        Deployment.Status.QUEUED: (going_on, "preparing"),
+        Deployment.Status.RUNNING: (going_on, "preparing"),
+        Deployment.Status.SUCCEEDED: (done, "done"),
+        Deployment.Status.FAILED: (failed, "failed"),
+        Deployment.Status.SUPERSEDED: (f"{going_on}: a later change took over", "stopped"),
+    }[Deployment.Status(deployment.status)]
+    return ShownDeployment(deployment, title, state, _steps(deployment))
+
+
+def _steps(deployment: Deployment) -> list[ShownStep]:
+    recorded = {step.name: _step(step) for step in deployment.steps.all()}
+    expected = list(STEP_TITLES) if deployment.is_active and deployment.kind not in SIMPLE else []
+    waiting = {name: ShownStep(name, STEP_TITLES[name], "waiting") for name in expected}
+    return list({**waiting, **recorded}.values())
+
+
+def _step(step: DeploymentStep) -> ShownStep:
+    title = STEP_TITLES.get(step.name, step.name)
+    return ShownStep(step.name, title, step.state, step.detail, step.fraction, step.seconds, step.started_at)

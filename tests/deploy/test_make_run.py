@@ -1,0 +1,188 @@
+"""`make run` from the first start to the last signal, on real engines."""
+
+import json
+import shutil
+import signal
+import stat
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import psutil
+import pytest
+from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+
+from deploy.checks.tracked import files
+from deploy.local.home import Home
+from deploy.local.processes import ROOT, left_behind
+from deploy.local.redis_container import LABEL
+from tests.stack import Stack, launch, start_stack, temporary_home
+
+PROGRAMS = ("postgres", "redis", "web", "worker", "beat", "dtma")
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until a condition holds; a refused connection is not yet."""
+    wanted = retry_if_result(lambda value: not value) | retry_if_exception_type(OSError)
+    Retrying(retry=wanted, stop=stop_after_delay(seconds), wait=wait_fixed(0.1))(holds)
+
+
+def health(stack: Stack) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{stack.url}/healthz?full=1", timeout=10) as answer:
+        body: dict[str, Any] = json.load(answer)
+        return body
+
+
+def redis_containers(home: Path) -> list[str]:
+    client = docker.from_env()
+    try:
+        return [found.name for found in client.containers.list(all=True, filters={"label": f"{LABEL}={Home(home).key}"})]
+    finally:
+        client.close()
+
+
+def assert_nothing_runs(home: Path) -> None:
+    assert left_behind(Home(home)) == []
+    assert redis_containers(home) == []
+    mentions = [process for process in psutil.process_iter(["cmdline"]) if str(home) in " ".join(process.info["cmdline"] or [])]
+    assert mentions == []
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    with temporary_home() as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Stack]:
+    with temporary_home() as path:
+        stack = start_stack(path)
+        yield stack
+        stack.stop()
+        assert_nothing_runs(path)
+
+
+def test_the_ready_line_comes_once_and_everything_answers(running: Stack) -> None:
+    assert running.output.count(f"Agentopia is ready at {running.url}") == 1
+    assert health(running) == {"database": True, "redis": True, "worker": True, "toolbox": True}
+    assert all(psutil.pid_exists(running.process(name)) for name in PROGRAMS)
+
+
+def test_the_first_start_prints_the_demo_password_and_nothing_else_does(running: Stack) -> None:
+    assert running.demo_password
+    assert [line for line in running.output if running.demo_password in line] == [
+        f"Sign in as {running.demo_email} with the password {running.demo_password} (shown this once)."
+    ]
+    assert not [file for file in (running.home / "log").iterdir() if running.demo_password in file.read_text(errors="replace")]
+
+
+def test_secrets_are_readable_by_their_owner_alone(running: Stack) -> None:
+    secrets = [running.home / "services.json", running.home / "dtma" / "config.json", running.home / "redis" / "redis.conf"]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in secrets] == [0o600] * 3
+    state = json.loads((running.home / "services.json").read_text())
+    arguments = [word for process in psutil.process_iter(["cmdline"]) for word in process.info["cmdline"] or []]
+    assert not [word for word in arguments if state["secret_key"] in word or state["redis_password"] in word]
+
+
+def test_only_loopback_is_listened_on(running: Stack) -> None:
+    processes = left_behind(Home(running.home))
+    addresses = {found.laddr.ip for process in processes for found in process.net_connections("tcp") if found.status == psutil.CONN_LISTEN}
+    assert addresses == {"127.0.0.1"}
+
+
+def test_a_second_launcher_is_refused_and_harms_nothing(running: Stack) -> None:
+    before = {name: running.process(name) for name in PROGRAMS}
+    second = launch(running.home, running.port)
+    output, _ = second.communicate(timeout=60)
+    assert second.returncode != 0
+    assert f"{running.home} is already in use by process {running.launcher().pid} ({running.url})" in output
+    assert {name: running.process(name) for name in PROGRAMS} == before
+
+
+def test_manage_commands_find_the_running_services(running: Stack) -> None:
+    assert running.manage(
+        "shell", "--verbosity", "0", "--command", "from accounts.models import User; print(User.objects.get().email)"
+    ) == (f"{running.demo_email}\n")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_killed_process_comes_back(running: Stack, name: str) -> None:
+    killed = running.kill(name)
+    eventually(lambda: running.process(name) not in (0, killed))
+    eventually(lambda: all(health(running).values()))
+
+
+def test_a_killed_redis_container_comes_back(running: Stack) -> None:
+    [name] = redis_containers(running.home)
+    client = docker.from_env()
+    killed = client.containers.get(name)
+    killed.kill()
+    eventually(lambda: client.containers.get(name).id != killed.id)
+    client.close()
+    eventually(lambda: all(health(running).values()))
+
+
+def test_stopped_and_started_again_everything_is_as_it_was(home: Path) -> None:
+    first = start_stack(home)
+    kept = {name: (home / name).read_text() for name in ("services.json",)}
+    users = first.manage("shell", "--verbosity", "0", "--command", "from accounts.models import User; print(User.objects.values_list())")
+    first.stop()
+    assert_nothing_runs(home)
+
+    second = start_stack(home, first.port)
+    assert {name: (home / name).read_text() for name in kept} == kept
+    assert not second.demo_password
+    again = second.manage("shell", "--verbosity", "0", "--command", "from accounts.models import User; print(User.objects.values_list())")
+    assert again == users
+    second.stop()
+    assert_nothing_runs(home)
+
+
+def test_a_launcher_killed_outright_takes_everything_along_and_the_next_start_works(home: Path) -> None:
+    first = start_stack(home)
+    first.launcher().kill()
+    first.wait()
+    eventually(lambda: not left_behind(Home(home)) and not redis_containers(home))
+    second = start_stack(home, first.port, first.demo_password)
+    assert all(health(second).values())
+    second.stop()
+    assert_nothing_runs(home)
+
+
+def test_a_process_runner_killed_outright_is_told_and_cleaned_up_after(home: Path) -> None:
+    stack = start_stack(home)
+    [runner] = [process for process in stack.launcher().children() if "deploy.local.supervisord" in process.cmdline()]
+    runner.kill()
+    assert stack.wait() != 0
+    assert any("The process runner ended unexpectedly" in line for line in stack.output)
+    assert_nothing_runs(stack.home)
+
+
+def test_a_home_in_a_private_folder_with_a_long_name_works() -> None:
+    """As root, PostgreSQL's own user cannot enter it; and a socket in it would have too long a name."""
+    with temporary_home(mode=0o700) as short:
+        home = short / ("a-folder-with-a-long-name-" * 4)
+        stack = start_stack(home)
+        assert all(health(stack).values())
+        assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
+        stack.stop(signal.SIGHUP)
+        assert_nothing_runs(home)
+        shutil.rmtree((home / "postgres").resolve())
+
+
+def test_a_fresh_clone_needs_nothing_but_python(home: Path) -> None:
+    """The environment is made from the run lock alone, which must hold all that runs."""
+    with temporary_home() as elsewhere:
+        clone = elsewhere / "clone"
+        for file in files():
+            copy = clone / file.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+        stack = start_stack(home, clone=clone)
+        assert all(health(stack).values())
+        assert not (clone / ".venv" / "bin" / "pytest").exists()
+        stack.stop()
+        assert_nothing_runs(home)

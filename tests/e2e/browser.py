@@ -1,0 +1,96 @@
+"""A real Chromium, signed in to the shared stack. A page that complains on its console fails the test that opened it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
+
+from tests.stack import Stack
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",  # the tests may run as root
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+READY_MS = 150_000  # the first deployment may have to build its image
+EXPECTED = "the server responded with a status of 422"  # how Chromium remarks on a form that was sent back
+
+
+@pytest.fixture(scope="module")
+def chromium(image: str) -> Iterator[Browser]:
+    """One for a module: Playwright keeps the thread's event loop to itself for as long as it runs.
+
+    So the image for servers, which is built with a loop, must be there before.
+    """
+    path = os.environ.get("CHROMIUM") or next((found for found in map(shutil.which, NAMES) if found), None)
+    if path is None:
+        pytest.fail("These tests drive a real Chromium, and there is none on the PATH. Install the package chromium.", pytrace=False)
+    expect.set_options(timeout=15_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(chromium: Browser, stack: Stack) -> StorageState:
+    """The cookies of the demo user, got through the sign-in page."""
+    context = chromium.new_context(base_url=stack.url)
+    page = context.new_page()
+    page.goto("/servers/")
+    page.get_by_label("E-mail address").fill(stack.demo_email)
+    page.get_by_label("Password").fill(stack.demo_password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{stack.url}/servers/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def page(chromium: Browser, signed_in: StorageState, stack: Stack) -> Iterator[Page]:
+    """A tab of the demo user's, 1280 × 800."""
+    context = chromium.new_context(base_url=stack.url, storage_state=signed_in, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    complaints = watch(page)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def watch(page: Page) -> list[str]:
+    """Collects what the page's scripts and its content security policy complain of."""
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") and EXPECTED not in said.text else None
+    )
+    return complaints
+
+
+def deploy(page: Page, title: str) -> str:
+    """Deploy an entry with one click and wait until it is ready; returns the server's id, its page open."""
+    page.goto("/catalog/")
+    page.get_by_role("button", name=f"Deploy {title}", exact=True).click()
+    page.wait_for_url("**/servers/*-*/")
+    expect_status(page, "running")
+    return page.url.rstrip("/").rsplit("/", 1)[1]
+
+
+def expect_status(page: Page, state: str) -> None:
+    """Wait until the heading says so."""
+    expect(page.locator("#header .status")).to_have_attribute("data-state", state, timeout=READY_MS)
+
+
+def open_tool(page: Page, title: str) -> None:
+    """Choose a tool in the list; its form is there afterwards."""
+    page.locator("#tools").get_by_role("link", name=title, exact=True).click()
+    expect(page.locator("#tool-panel").get_by_role("heading", name=title)).to_be_focused()

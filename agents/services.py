@@ -13,13 +13,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import User
-from agentopia.lib.errors import AgentopiaError, Conflict
+from agentopia.lib.errors import AgentopiaError, Conflict, NotFound
 from agents.models import ToolCall
 from agents.receipts import masked
 from agents.schemas import check_arguments
 from dtma_client import DtmaError, McpError
 from mcp_registry.models import McpServer, Tool
-from mcp_registry.selectors import server_for, tool_of
+from mcp_registry.selectors import callable_tool_for, server_for
 from mcp_registry.status import Status, status_of
 from toolboxes.dtma import as_agentopia_error, dtma_of
 
@@ -51,17 +51,18 @@ def call_tool(*, user: User, server_id: UUID | str, tool_name: str, arguments: d
     Raises `NotFound` for a server that is not the user's, and `CallFailed` for everything that goes wrong after that: there
     is a receipt then. An error that the tool itself reports is a result.
     """
-    server = server_for(user, server_id)
+    tool = callable_tool_for(user, server_id, tool_name)
+    server = tool.server if tool else server_for(user, server_id)
     receipt = ToolCall(user=user, via=via, server=server, server_name=server.name, tool_name=tool_name[:255])
     receipt.deadline = timezone.now() + timedelta(seconds=settings.TOOL_CALL_TIMEOUT_SECONDS + 10)
+    receipt.arguments = masked(arguments, tool.input_schema if tool else None, server.secrets.values())
     try:
-        tool = tool_of(server, tool_name)
+        if tool is None:
+            raise NotFound(f"“{server.name}” has no tool “{tool_name}”.", code="tool_not_found")
         receipt.definition_digest = tool.digest
-        receipt.arguments = masked(arguments, tool.input_schema, server.secrets.values())
         _check_callable(server)
         check_arguments(tool, arguments)
     except AgentopiaError as error:
-        receipt.arguments = receipt.arguments or masked(arguments, None, server.secrets.values())
         raise _failed(receipt, ToolCall.Status.REFUSED, error) from None
     receipt.save(force_insert=True)
     began = time.perf_counter()

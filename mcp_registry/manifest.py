@@ -25,6 +25,7 @@ from agentopia.lib.errors import InvalidInput
 from dtma_wire import Egress, Resources, Volume
 from dtma_wire.specs import EXACT_VERSION, REQUIREMENT, VARIABLE
 
+ACRONYMS = ("api", "db", "http", "https", "id", "ip", "sql", "ssl", "tls", "url")
 PUBLISHER_SLOT = "io.modelcontextprotocol.registry/publisher-provided"
 
 
@@ -194,7 +195,7 @@ def _settings_of_input(key: str, given: InputWithVariables) -> Iterator[Setting]
 def _setting(key: str, given: Input) -> Setting:
     return Setting(
         key=key,
-        label=key.lstrip("-").replace("_", " ").replace("-", " ").capitalize(),
+        label=_label(key),
         description=given.description,
         required=given.is_required and given.default is None,
         secret=given.is_secret,
@@ -203,6 +204,11 @@ def _setting(key: str, given: Input) -> Setting:
         format=given.format,
         placeholder=given.placeholder,
     )
+
+
+def _label(key: str) -> str:
+    words = [word.upper() if word in ACRONYMS else word for word in re.split(r"[_-]+", key.strip("-_").lower())]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def argument_key(argument: PositionalArgument | NamedArgument) -> str:

@@ -139,14 +139,14 @@ def start_stack(home: Path, port: int | None = None, demo_password: str = "", cl
 
 
 @contextlib.contextmanager
-def temporary_home(mode: int = 0o711) -> Iterator[Path]:
+def temporary_home(mode: int = 0o711, name: str = "home") -> Iterator[Path]:
     """An AGENTOPIA_HOME that goes away with all that was kept for it; PostgreSQL's own user may enter it unless `mode` says no.
 
     pytest's own temporary folders are private, and their names are too long for sockets.
     """
     folder = Path(tempfile.mkdtemp(prefix="agentopia-"))
     folder.chmod(mode)
-    home = folder / "home"
+    home = folder / name
     try:
         yield home
     finally:

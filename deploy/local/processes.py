@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +141,8 @@ class Processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.daemon.wait(STOP_SECONDS)
         stop_left_behind(self.home)
+        if not self.sockets.is_relative_to(self.home.path):
+            shutil.rmtree(self.sockets, ignore_errors=True)
 
 
 def left_behind(home: Home) -> list[psutil.Process]:

@@ -4,56 +4,20 @@ import json
 import shutil
 import signal
 import stat
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import docker
 import psutil
 import pytest
-from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from deploy.checks.tracked import files
 from deploy.local.home import Home
 from deploy.local.processes import ROOT, left_behind
-from deploy.local.redis_container import LABEL
+from tests.deploy.conftest import assert_nothing_runs, eventually, health, redis_containers
 from tests.stack import Stack, launch, start_stack, temporary_home
 
 PROGRAMS = ("postgres", "redis", "web", "worker", "beat", "dtma")
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until a condition holds; a refused connection is not yet."""
-    wanted = retry_if_result(lambda value: not value) | retry_if_exception_type(OSError)
-    Retrying(retry=wanted, stop=stop_after_delay(seconds), wait=wait_fixed(0.1))(holds)
-
-
-def health(stack: Stack) -> dict[str, Any]:
-    with urllib.request.urlopen(f"{stack.url}/healthz?full=1", timeout=10) as answer:
-        body: dict[str, Any] = json.load(answer)
-        return body
-
-
-def redis_containers(home: Path) -> list[str]:
-    client = docker.from_env()
-    try:
-        return [found.name for found in client.containers.list(all=True, filters={"label": f"{LABEL}={Home(home).key}"})]
-    finally:
-        client.close()
-
-
-def assert_nothing_runs(home: Path) -> None:
-    assert left_behind(Home(home)) == []
-    assert redis_containers(home) == []
-    mentions = [process for process in psutil.process_iter(["cmdline"]) if str(home) in " ".join(process.info["cmdline"] or [])]
-    assert mentions == []
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    with temporary_home() as path:
-        yield path
 
 
 @pytest.fixture(scope="module")
@@ -125,22 +89,6 @@ def test_a_killed_redis_container_comes_back(running: Stack) -> None:
     eventually(lambda: all(health(running).values()))
 
 
-def test_stopped_and_started_again_everything_is_as_it_was(home: Path) -> None:
-    first = start_stack(home)
-    kept = {name: (home / name).read_text() for name in ("services.json",)}
-    users = first.manage("shell", "--verbosity", "0", "--command", "from accounts.models import User; print(User.objects.values_list())")
-    first.stop()
-    assert_nothing_runs(home)
-
-    second = start_stack(home, first.port)
-    assert {name: (home / name).read_text() for name in kept} == kept
-    assert not second.demo_password
-    again = second.manage("shell", "--verbosity", "0", "--command", "from accounts.models import User; print(User.objects.values_list())")
-    assert again == users
-    second.stop()
-    assert_nothing_runs(home)
-
-
 def test_a_launcher_killed_outright_takes_everything_along_and_the_next_start_works(home: Path) -> None:
     first = start_stack(home)
     first.launcher().kill()
@@ -163,14 +111,12 @@ def test_a_process_runner_killed_outright_is_told_and_cleaned_up_after(home: Pat
 
 def test_a_home_in_a_private_folder_with_a_long_name_works() -> None:
     """As root, PostgreSQL's own user cannot enter it; and a socket in it would have too long a name."""
-    with temporary_home(mode=0o700) as short:
-        home = short / ("a-folder-with-a-long-name-" * 4)
+    with temporary_home(mode=0o700, name="a-folder-with-a-long-name-" * 4) as home:
         stack = start_stack(home)
         assert all(health(stack).values())
-        assert stat.S_IMODE(short.parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(home.parent.stat().st_mode) == 0o700
         stack.stop(signal.SIGHUP)
         assert_nothing_runs(home)
-        shutil.rmtree((home / "postgres").resolve())
 
 
 def test_a_fresh_clone_needs_nothing_but_python(home: Path) -> None:

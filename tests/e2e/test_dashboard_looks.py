@@ -24,7 +24,7 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 @pytest.fixture(scope="module")
 def servers(rest: Rest) -> Iterator[dict[str, str]]:
     """Addresses of a server that runs and of one that failed."""
-    running = rest.deploy("everything", name="everything-to-look-at")
+    running = rest.deploy("everything")
     failed = rest.deploy("time", name="a-time-server-with-a-rather-long-name", config={"local-timezone": "Nowhere/" + "Land" * 20})
     assert rest.until_settled(running)["status"] == "running"
     assert rest.until_settled(failed)["status"] == "failed"

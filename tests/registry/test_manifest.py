@@ -61,5 +61,10 @@ def test_what_cannot_be_used_is_named(document: Any, told: str) -> None:
     assert told in caught.value.message
 
 
+def test_labels_are_for_people() -> None:
+    settings = settings_of(parse_manifest(server_json()).packages[0])
+    assert [setting.label for setting in settings] == ["City", "API key"]
+
+
 def test_unknown_fields_are_ignored() -> None:
     assert parse_manifest(server_json(icons=[{"src": "https://example.org/i.png"}], future={"a": 1})).name == "org.example/weather"

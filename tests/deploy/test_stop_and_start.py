@@ -1,22 +1,18 @@
-"""The MCP servers of a stack that is stopped and started again."""
+"""Stopped and started again: the state, the user and the MCP servers."""
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import pytest
 
 from deploy.local.run import TOOLBOX_LABEL
+from tests.deploy.conftest import assert_nothing_runs
 from tests.e2e.conftest import Rest
-from tests.stack import Stack, start_stack, temporary_home
+from tests.stack import Stack, start_stack
 
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    with temporary_home() as path:
-        yield path
+ASK_FOR_USERS = ("shell", "--verbosity", "0", "--command", "from accounts.models import User; print(User.objects.values_list())")
 
 
 def running_servers(home: Path) -> list[str]:
@@ -41,21 +37,26 @@ def deploy_two(stack: Stack) -> tuple[Rest, str, str]:
 
 
 @pytest.mark.timeout(600)
-def test_containers_stop_with_the_stack_and_come_back_with_it(home: Path) -> None:
+def test_stopped_and_started_again_everything_is_as_it_was(home: Path) -> None:
     first = start_stack(home)
     rest, runs, stopped = deploy_two(first)
-    before = running_servers(home)
-    assert len(before) == 1
+    state, users, servers = (home / "services.json").read_text(), first.manage(*ASK_FOR_USERS), running_servers(home)
+    assert len(servers) == 1
     first.stop(signal.SIGINT)
+    assert_nothing_runs(home)
     assert running_servers(home) == []
 
     second = start_stack(home, first.port)
+    assert not second.demo_password
+    assert (home / "services.json").read_text() == state
+    assert second.manage(*ASK_FOR_USERS) == users
     rest.until(runs, "running")
     assert rest.get(f"servers/{stopped}/")["status"] == "stopped"
-    assert "20" in rest.say(runs, "get_current_time", timezone="UTC")
-    assert running_servers(home) == before
+    assert "UTC" in rest.say(runs, "get_current_time", timezone="UTC")
+    assert running_servers(home) == servers
     for server in (runs, stopped):
         rest.ask("DELETE", f"servers/{server}/")
         rest.until_gone(server)
     second.stop()
+    assert_nothing_runs(home)
     assert running_servers(home) == []

@@ -45,7 +45,7 @@ class CallFailed(AgentopiaError):
         self.http_status, self.retryable, self.receipt = cause.http_status, cause.retryable, receipt
 
 
-def call_tool(*, user: User, server_id: UUID | str, tool_name: str, arguments: dict[str, Any], via: ToolCall.Via) -> Outcome:
+def call_tool(*, user: User, server_id: UUID, tool_name: str, arguments: dict[str, Any], via: ToolCall.Via) -> Outcome:
     """Call a tool of one of the user's servers.
 
     Raises `NotFound` for a server that is not the user's, and `CallFailed` for everything that goes wrong after that: there

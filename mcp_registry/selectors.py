@@ -72,7 +72,7 @@ def tools_of(server: McpServer) -> QuerySet[Tool]:
     return server.tools.all()
 
 
-def callable_tool_for(user: User, server_id: uuid.UUID | str, name: str) -> Tool | None:
+def callable_tool_for(user: User, server_id: uuid.UUID, name: str) -> Tool | None:
     """A tool of one of this user's servers, with all that a call of it reads; in one query, since every call makes it."""
     tools = Tool.objects.filter(server=server_id, server__owner=user, name=name)
     return tools.select_related("server__toolbox", "server__deployment").defer("server__manifest", "server__last_log").first()

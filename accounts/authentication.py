@@ -18,9 +18,11 @@ class TokenAuthentication(BaseAuthentication):
         if scheme.lower() != b"bearer":
             return None
         digest = ApiToken.digest_of(credentials.decode("latin-1").strip())
-        token = ApiToken.objects.select_related("user").filter(digest=digest, user__is_active=True).first()
-        if token is None:
-            raise AuthenticationFailed("This API token is not known. Make one with `python manage.py create_api_token EMAIL`.")
+        try:
+            token = ApiToken.objects.select_related("user").get(digest=digest, user__is_active=True)
+        except ApiToken.DoesNotExist:
+            message = "This API token is not known. Make one with `python manage.py create_api_token EMAIL`."
+            raise AuthenticationFailed(message) from None
         note_token_use(token=token)
         return token.user, token
 

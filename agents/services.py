@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.utils import timezone
 
@@ -21,7 +20,7 @@ from dtma_client import DtmaError, McpError
 from mcp_registry.models import McpServer, Tool
 from mcp_registry.selectors import callable_tool_for, server_for
 from mcp_registry.status import Status, status_of
-from toolboxes.dtma import as_agentopia_error, dtma_of
+from toolboxes.dtma import as_agentopia_error, dtma_of, wait_for
 
 CALLABLE = (Status.RUNNING, Status.UNHEALTHY)
 
@@ -67,7 +66,7 @@ def call_tool(*, user: User, server_id: UUID, tool_name: str, arguments: dict[st
     receipt.save(force_insert=True)
     began = time.perf_counter()
     try:
-        result = async_to_sync(_ask)(server, tool, arguments)
+        result = wait_for(_ask, server, tool, arguments)
     except DtmaError as error:
         receipt.duration_ms = (time.perf_counter() - began) * 1000
         raise _failed(receipt, ToolCall.Status.FAILED, _told(error, server)) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import async_to_sync
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, status
@@ -35,6 +34,7 @@ from mcp_registry.services.servers import (
     start_server,
     stop_server,
 )
+from toolboxes.dtma import wait_for
 from toolboxes.selectors import only_toolbox_for, toolbox_for
 
 ACTIONS = {"start": start_server, "stop": stop_server, "restart": restart_server}
@@ -144,7 +144,7 @@ class LogsView(APIView):
     def get(self, request: Request, server_id: UUID) -> Response:
         """The last lines that a server printed."""
         server = selectors.server_for(user_of(request), server_id)
-        lines = async_to_sync(read_log)(server, _tail(request.query_params.get("tail", "100")))
+        lines = wait_for(read_log, server, _tail(request.query_params.get("tail", "100")))
         return Response([line.model_dump(mode="json") for line in lines])
 
 

@@ -11,6 +11,14 @@ from accounts.models import User
 from agentopia.lib.errors import Conflict, NotFound
 from mcp_registry.models import CatalogEntry, Deployment, McpServer, Tool
 
+READ_BY_A_CALL = (
+    *("name", "digest", "definition"),
+    *(f"server__{field}" for field in ("name", "desired", "generation", "secrets")),
+    *(f"server__{field}" for field in ("phase", "observed_generation", "tools_hash", "reason")),
+    *(f"server__toolbox__{field}" for field in ("name", "url", "access_token", "last_seen_at", "info")),
+    *(f"server__deployment__{field}" for field in ("status", "detail", "not_before")),
+)
+
 
 def catalog_for(user: User, search: str = "") -> QuerySet[CatalogEntry]:
     """What this user may deploy: what ships with Agentopia and what they added; best matches first where searched."""
@@ -74,8 +82,11 @@ def tools_of(server: McpServer) -> QuerySet[Tool]:
 
 def callable_tool_for(user: User, server_id: uuid.UUID, name: str) -> Tool | None:
     """A tool of one of this user's servers, with all that a call of it reads; in one query, since every call makes it."""
-    tools = Tool.objects.filter(server=server_id, server__owner=user, name=name)
-    return tools.select_related("server__toolbox", "server__deployment").defer("server__manifest", "server__last_log").first()
+    tools = Tool.objects.select_related("server__toolbox", "server__deployment").only(*READ_BY_A_CALL)
+    try:
+        return tools.get(server=server_id, server__owner=user, name=name)
+    except Tool.DoesNotExist:
+        return None
 
 
 def tool_of(server: McpServer, name: str) -> Tool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
+
+from asgiref.sync import async_to_sync
 
 from agentopia.lib.errors import AgentopiaError, Unavailable
 from dtma_client import DtmaClient, DtmaError, DtmaUnreachable, Endpoint
@@ -45,6 +48,16 @@ async def dtma_of(toolbox: Toolbox) -> AsyncIterator[DtmaClient]:
     if key not in pool:
         pool[key] = DtmaClient(endpoint)
     yield pool[key]
+
+
+def wait_for[**P, R](conversation: Callable[P, Coroutine[Any, Any, R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Hold a conversation from synchronous code, in the event loop that has the pool where this process has one.
+
+    What it does there must not use the database: a thread of its own holds the connection.
+    """
+    for loop in _pools:
+        return asyncio.run_coroutine_threadsafe(conversation(*args, **kwargs), loop).result()
+    return async_to_sync(conversation)(*args, **kwargs)
 
 
 def as_agentopia_error(error: DtmaError, toolbox: Toolbox) -> AgentopiaError:

@@ -59,7 +59,11 @@ def application_programs(home: Home, port: int) -> list[Program]:
     worker = ["celery", "--app", "agentopia", "worker", "--pool", "threads", "--concurrency", "16", "--loglevel", "INFO", *alone]
     beat = ["celery", "--app", "agentopia", "beat", "--schedule", str(home.path / "celerybeat-schedule"), "--pidfile="]
     return [
-        Program("web", [python, "-m", *web, "--ws", "websockets", "--lifespan", "on", "--timeout-graceful-shutdown", "5"], autostart=False),
+        Program(
+            "web",
+            [python, "-m", *web, "--ws", "websockets", "--lifespan", "on", "--no-access-log", "--timeout-graceful-shutdown", "5"],
+            autostart=False,
+        ),
         Program("worker", [python, "-m", *worker], autostart=False),
         Program("beat", [python, "-m", *beat], autostart=False),
         Program("dtma", [python, "-m", "dtma", "--home", str(home.dtma)], stop_seconds=30, autostart=False),

@@ -29,13 +29,27 @@ def ensure_browser() -> str:
     if path := find_browser():
         return path
     try:
-        install_packages(["chromium"])
+        install_packages(["chromium", "fonts-liberation"])
     except AptError as error:
         raise LaunchError(f"The tests drive a real Chromium: {error}") from error
     path = find_browser()
     if path is None:
         raise LaunchError("The tests drive a real Chromium, and the package chromium brought none: install one and run this again.")
     return path
+
+
+def ensure_driver() -> None:
+    """Make playwright's own Node.js run: small systems lack a library that it needs. Raises LaunchError."""
+    version = [sys.executable, "-m", "playwright", "--version"]
+    if subprocess.run(version, capture_output=True).returncode == 0:
+        return
+    try:
+        install_packages(["libatomic1"])
+    except AptError as error:
+        raise LaunchError(f"playwright, which drives Chromium in the tests, does not run: {error}") from error
+    tried = subprocess.run(version, capture_output=True, text=True)
+    if tried.returncode != 0:
+        raise LaunchError(f"playwright, which drives Chromium in the tests, does not run: {tried.stderr.strip()}")
 
 
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
@@ -61,6 +75,7 @@ def test(arguments: list[str]) -> int:
         client = ensure_engine()
         ensure_base(client)
         browser = ensure_browser()
+        ensure_driver()
         state = home.read_state()
         services = ensure_services(home, state, client)
         client.close()

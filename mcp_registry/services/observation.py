@@ -37,7 +37,9 @@ def take_heartbeat(*, toolbox: Toolbox, heartbeat: Heartbeat) -> None:
             _note_absence(server)
         elif state.revision != server.observed_revision:
             observe(server_id=server.pk, state=state, from_heartbeat=True)
-        repair(server_id=server.pk, knows=state.generation if state else 0)
+        knows = state.generation if state else 0
+        if _wants_repair(server, knows):
+            repair(server_id=server.pk, knows=knows)
 
 
 def _note_absence(server: McpServer) -> None:
@@ -81,31 +83,37 @@ def _fulfils(server: McpServer, state: ServerState) -> bool:
 
 
 def _store_tools(server: McpServer, definitions: tuple[dict[str, Any], ...]) -> None:
-    known = {tool.name: tool for tool in server.tools.all()}
     by_name = {str(definition.get("name", "")): definition for definition in definitions}
     server.tools.exclude(name__in=by_name).delete()
-    for position, (name, definition) in enumerate(by_name.items()):
-        digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
-        tool = known.get(name)
-        if tool is None or tool.digest != digest or tool.position != position:
-            Tool.objects.update_or_create(
-                server=server, name=name, defaults={"position": position, "definition": definition, "digest": digest}
-            )
+    Tool.objects.bulk_create(
+        [
+            Tool(server=server, name=name, position=position, definition=definition, digest=_digest(definition))
+            for position, (name, definition) in enumerate(by_name.items())
+        ],
+        update_conflicts=True,
+        unique_fields=("server", "name"),
+        update_fields=("position", "definition", "digest"),
+    )
+
+
+def _digest(definition: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
 
 @transaction.atomic
 def repair(*, server_id: UUID, knows: int) -> None:
-    """Ask for a deployment where the toolbox knows an older generation than is desired (0: none at all) and nobody works on it.
-
-    A deployment that failed is left to the user, since it would only fail again; but not one that failed because the
-    toolbox was away.
-    """
+    """Ask for a deployment where the toolbox knows an older generation than is desired (0: none at all) and nobody works on it."""
     server = McpServer.objects.select_for_update(of=("self",)).select_related("deployment").filter(pk=server_id).first()
-    if server is None or knows >= server.generation:
-        return
-    last = server.deployment
-    if last and (last.is_active or (last.status == Deployment.Status.FAILED and last.code != UNREACHABLE)):
-        return
+    if server and _wants_repair(server, knows):
+        gone = server.desired == McpServer.Desired.ABSENT
+        request_deployment(server=server, kind=Deployment.Kind.DELETE if gone else Deployment.Kind.REPAIR)
+
+
+def _wants_repair(server: McpServer, knows: int) -> bool:
+    """A failed deployment is left to the user, since it would only fail again; but not one that failed because the toolbox was away."""
+    if knows >= server.generation:
+        return False
     if server.desired == McpServer.Desired.STOPPED and not knows:
-        return  # what is not there does not run
-    request_deployment(server=server, kind=Deployment.Kind.DELETE if server.desired == McpServer.Desired.ABSENT else Deployment.Kind.REPAIR)
+        return False  # what is not there does not run
+    last = server.deployment
+    return last is None or not (last.is_active or (last.status == Deployment.Status.FAILED and last.code != UNREACHABLE))

@@ -18,6 +18,12 @@ from deploy.terminal import say
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 START_SECONDS = 60
 DOCKERD_LOG = "/var/log/dockerd.log"
+# A dockerd that was killed leaves its pid file, and a new one refuses to start where that number is another process's by now.
+START_DOCKERD = f"""
+pid=$(cat /var/run/docker.pid 2>/dev/null)
+[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] && ! grep -q '^State:.Z' "/proc/$pid/status" || rm -f /var/run/docker.pid
+setsid dockerd </dev/null >>{DOCKERD_LOG} 2>&1 &
+"""
 INSTALL = "Docker is missing and cannot be installed here: install Docker Engine (docs.docker.com/engine/install) and run this again."
 
 
@@ -52,7 +58,7 @@ def start_engine() -> None:
     if Path("/run/systemd/system").is_dir():
         command, how = ["systemctl", "start", "docker"], "systemctl"
     else:
-        command, how = ["sh", "-c", f"setsid dockerd </dev/null >>{DOCKERD_LOG} 2>&1 &"], f"dockerd, log in {DOCKERD_LOG}"
+        command, how = ["sh", "-c", START_DOCKERD], f"dockerd, log in {DOCKERD_LOG}"
     privileged = as_root(command)
     if privileged is None:
         raise LaunchError("Docker is installed but does not run: start it with `sudo systemctl start docker` and run this again.")

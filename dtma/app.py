@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dtma.auth import Authenticate
-from dtma.board import Board
 from dtma.builds import Builder
 from dtma.config import Config
 from dtma.engine import Engine
 from dtma.errors import Refusal
-from dtma.fleet import Fleet
-from dtma.heartbeat import Heart
+from dtma.observing.board import Board
+from dtma.observing.heartbeat import Heart
 from dtma.routes import Routes, refused
+from dtma.servers.fleet import Fleet
 from dtma.services import Services
 from dtma.store import Home
 from dtma.tasks import background

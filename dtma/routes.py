@@ -13,12 +13,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from dtma.board import Board
 from dtma.errors import Invalid, Refusal
-from dtma.fleet import Fleet
-from dtma.host import host_info
-from dtma.logs import LogBook, read
-from dtma.server import Server
+from dtma.observing.board import Board
+from dtma.observing.host import host_info
+from dtma.observing.logs import LogBook, read
+from dtma.servers.fleet import Fleet
+from dtma.servers.server import Server
 from dtma.services import Services
 from dtma.store import Volumes
 from dtma.streams import ndjson

@@ -10,6 +10,8 @@ Times are aware UTC datetimes, sizes are bytes unless the name says otherwise, a
 
 from dtma_wire.errors import ErrorBody, ErrorCode
 from dtma_wire.events import (
+    Denial,
+    EgressReport,
     Heartbeat,
     HeartbeatAnswer,
     HostInfo,
@@ -21,27 +23,36 @@ from dtma_wire.events import (
     ServerEvent,
     ServerState,
     Settled,
+    Stats,
     Step,
     StepState,
     parse_progress_event,
 )
 from dtma_wire.specs import (
+    Destination,
     Egress,
     HttpTransport,
     NpmPackage,
+    NugetPackage,
     OciImage,
     PypiPackage,
     Resources,
+    SecretFile,
     ServerSpec,
+    Sessions,
+    SseTransport,
     StdioTransport,
     Volume,
 )
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 
 __all__ = [
     "WIRE_VERSION",
+    "Denial",
+    "Destination",
     "Egress",
+    "EgressReport",
     "ErrorBody",
     "ErrorCode",
     "Heartbeat",
@@ -50,6 +61,7 @@ __all__ = [
     "HttpTransport",
     "LogLine",
     "NpmPackage",
+    "NugetPackage",
     "OciImage",
     "Phase",
     "Ping",
@@ -57,10 +69,14 @@ __all__ = [
     "ProgressEvent",
     "PypiPackage",
     "Resources",
+    "SecretFile",
     "ServerEvent",
     "ServerSpec",
     "ServerState",
+    "Sessions",
     "Settled",
+    "SseTransport",
+    "Stats",
     "StdioTransport",
     "Step",
     "StepState",

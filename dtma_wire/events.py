@@ -80,6 +80,46 @@ class ServerState(Event):
     tools_hash: str = ""
 
 
+class Stats(Event):
+    """What one server uses, all its containers together. Counters grow from the start of the container; ``cpu_percent`` is of one core,
+    over the time since the last sample. A figure that this engine cannot tell is None.
+    """
+
+    type: Literal["stats"] = "stats"
+    at: datetime
+    cpu_percent: float | None
+    cpu_seconds: float
+    throttled_seconds: float | None
+    memory_bytes: int
+    memory_limit_bytes: int
+    memory_peak_bytes: int | None
+    out_of_memory_kills: int
+    pids: int
+    network_received_bytes: int | None
+    network_sent_bytes: int | None
+    block_read_bytes: int | None
+    block_written_bytes: int | None
+    containers: int
+
+
+class Denial(Event):
+    """A destination that a server tried to reach and may not. ``host`` is the name it asked for, or the address where it used none."""
+
+    host: str
+    port: int
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+class EgressReport(Event):
+    """``GET /v1/servers/{id}/egress``: what was let through and refused since the spec was last changed; the newest refusals."""
+
+    allowed: int
+    denied: int
+    denials: tuple[Denial, ...]
+
+
 class Progress(Event):
     """A step began, went on, ended or failed. ``fraction`` is 0…1 where the work can be measured."""
 
@@ -141,7 +181,8 @@ class Heartbeat(Event):
 
     ``epoch`` counts DTMA's starts and ``sequence`` the heartbeats within one, so that replays and reorderings are recognised.
     ``revision`` is the newest one given when it was composed: a server that is missing from it, but was reported with a higher
-    revision, came later and is not lost.
+    revision, came later and is not lost. ``servers`` are those whose state changed since the last heartbeat that was acknowledged,
+    ``unchanged`` the ids of all others.
     """
 
     wire_version: int
@@ -151,6 +192,7 @@ class Heartbeat(Event):
     sent_at: datetime
     info: HostInfo
     servers: tuple[ServerState, ...]
+    unchanged: tuple[str, ...] = ()
 
 
 class HeartbeatAnswer(Event):

@@ -13,12 +13,15 @@ from dtma_wire.base import Command
 
 NPM_NAME = r"^(@[a-z0-9-~][a-z0-9-._~]*/)?[a-z0-9-~][a-z0-9-._~]*$"
 PYPI_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+NUGET_NAME = r"^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?$"
 EXACT_VERSION = r"^[0-9][0-9A-Za-z.+!-]*$"
 REQUIREMENT = r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?([<>=!~]=?[0-9A-Za-z.*+!-]+(,[<>=!~]=?[0-9A-Za-z.*+!-]+)*)?$"
 IMAGE_REFERENCE = r"^[a-z0-9]([a-z0-9._/:-]*[a-z0-9])?(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 VOLUME_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 ABSOLUTE_PATH = r"^/[A-Za-z0-9._/-]+$"
+FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
+HOST_PATTERN = r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$|^\[[0-9A-Fa-f:]+\]$"
 
 VariableName = Annotated[str, Field(pattern=VARIABLE, max_length=128)]
 
@@ -27,15 +30,27 @@ class Egress(StrEnum):
     """Which addresses outside the container a server may reach."""
 
     NONE = "none"
+    ALLOWLIST = "allowlist"
     OPEN = "open"
 
 
+class Destination(Command):
+    """What a server with egress ``allowlist`` may reach: a host name, all names below one (``*.example.org``), or an address.
+
+    A name that resolves to a private address stays unreachable; an address that is named here is meant.
+    """
+
+    host: str = Field(pattern=HOST_PATTERN, max_length=253)
+    port: int = Field(default=443, ge=1, le=65535)
+
+
 class NpmPackage(Command):
-    """A package of the npm registry, at one exact version."""
+    """A package of the npm registry, at one exact version. ``runtime`` is what its command needs: a C# server may come from npm too."""
 
     kind: Literal["npm"] = "npm"
     name: str = Field(pattern=NPM_NAME, max_length=214)
     version: str = Field(pattern=EXACT_VERSION, max_length=64)
+    runtime: Literal["node", "dotnet"] = "node"
 
 
 class PypiPackage(Command):
@@ -45,6 +60,15 @@ class PypiPackage(Command):
     name: str = Field(pattern=PYPI_NAME, max_length=214)
     version: str = Field(pattern=EXACT_VERSION, max_length=64)
     requires: tuple[Annotated[str, Field(pattern=REQUIREMENT, max_length=128)], ...] = ()
+    runtime: Literal["python", "dotnet"] = "python"
+
+
+class NugetPackage(Command):
+    """A tool package of NuGet (C#), at one exact version; it needs the .NET runtime image, which this toolbox must be able to pull."""
+
+    kind: Literal["nuget"] = "nuget"
+    name: str = Field(pattern=NUGET_NAME, max_length=100)
+    version: str = Field(pattern=EXACT_VERSION, max_length=64)
 
 
 class OciImage(Command):
@@ -54,7 +78,7 @@ class OciImage(Command):
     reference: str = Field(pattern=IMAGE_REFERENCE, max_length=512)
 
 
-Source = Annotated[NpmPackage | PypiPackage | OciImage, Field(discriminator="kind")]
+Source = Annotated[NpmPackage | PypiPackage | NugetPackage | OciImage, Field(discriminator="kind")]
 
 
 class StdioTransport(Command):
@@ -75,14 +99,48 @@ class HttpTransport(Command):
     host: str = Field(default="localhost", pattern=r"^[A-Za-z0-9.:\[\]-]+$", max_length=255)
 
 
-Transport = Annotated[StdioTransport | HttpTransport, Field(discriminator="kind")]
+class SseTransport(Command):
+    """The server speaks the old HTTP+SSE transport (MCP 2024-11-05) inside its container; ``path`` is that of its event stream."""
+
+    kind: Literal["sse"] = "sse"
+    port: int = Field(ge=1, le=65535)
+    path: str = Field(default="/sse", pattern=r"^/[A-Za-z0-9._~/-]*$", max_length=256)
+    host: str = Field(default="localhost", pattern=r"^[A-Za-z0-9.:\[\]-]+$", max_length=255)
+
+
+Transport = Annotated[StdioTransport | HttpTransport | SseTransport, Field(discriminator="kind")]
 
 
 class Volume(Command):
-    """A named volume of the server's own, mounted read-write at ``path``."""
+    """A named volume, mounted at ``path``: the server's own, or with ``shared`` one that several servers of the toolbox work on."""
 
     name: str = Field(pattern=VOLUME_NAME)
     path: str = Field(pattern=ABSOLUTE_PATH, max_length=255)
+    shared: bool = False
+    read_only: bool = False
+
+
+class SecretFile(Command):
+    """A secret that the server reads from a file in memory, ``/run/secrets/NAME``; ``variable`` then holds that path."""
+
+    name: str = Field(pattern=FILE_NAME)
+    content: SecretStr
+    variable: VariableName | None = None
+
+    @field_serializer("content", when_used="json")
+    def _reveal(self, content: SecretStr) -> str:
+        return content.get_secret_value()
+
+
+class Sessions(Command):
+    """How clients share a server: all of them one container, or each MCP session a container of its own, for servers that keep
+    something between calls which belongs to one client (a browser). ``most`` containers run at once; one that nobody used for
+    ``idle_seconds`` ends.
+    """
+
+    mode: Literal["shared", "own"] = "shared"
+    most: int = Field(default=4, ge=1, le=64)
+    idle_seconds: int = Field(default=600, ge=1, le=86_400)
 
 
 class Resources(Command):
@@ -91,6 +149,8 @@ class Resources(Command):
     memory_mb: int = Field(default=512, ge=32, le=65536)
     cpus: float = Field(default=1.0, ge=0.1, le=64)
     pids: int = Field(default=128, ge=8, le=4096)
+    open_files: int = Field(default=4096, ge=64, le=1_048_576)
+    tmp_mb: int = Field(default=64, ge=1, le=16_384)
 
 
 class ServerSpec(Command):
@@ -99,7 +159,8 @@ class ServerSpec(Command):
     ``generation`` grows with every change the user makes; DTMA refuses one that is older than what it knows.
     ``incarnation`` is the generation that last asked for a new container: a restart is a change of the spec, so it is neither lost nor
     done twice, whoever is killed in the middle.
-    ``secrets`` become environment variables too, but are never part of a label, a log, an event or a ``repr``.
+    ``secrets`` become environment variables too and ``secret_files`` files in memory; neither is ever part of a label, a log, an event
+    or a ``repr``. ``allowed`` counts with egress ``allowlist`` alone.
     """
 
     generation: int = Field(ge=1)
@@ -110,9 +171,12 @@ class ServerSpec(Command):
     arguments: tuple[Annotated[str, Field(max_length=4096)], ...] = ()
     environment: dict[VariableName, str] = {}
     secrets: dict[VariableName, SecretStr] = {}
+    secret_files: tuple[SecretFile, ...] = ()
     volumes: tuple[Volume, ...] = ()
     resources: Resources = Resources()
     egress: Egress = Egress.NONE
+    allowed: tuple[Destination, ...] = ()
+    sessions: Sessions = Sessions()
     desired: Literal["running", "stopped"] = "running"
 
     @field_serializer("secrets", when_used="json")

@@ -12,10 +12,9 @@ from pathlib import Path
 from dtma.builds.buildkit import BuildOutput
 from dtma.builds.client import BuildClient, running
 from dtma.builds.shared import Report, SharedWork
-from dtma.container_spec import Image
-from dtma.engine import Engine, EngineRefused
+from dtma.engine import Engine, EngineRefused, Image
 from dtma.errors import EngineUnavailable, Failure
-from dtma_wire import NpmPackage, OciImage, Phase, PypiPackage
+from dtma_wire import NpmPackage, NugetPackage, OciImage, Phase, PypiPackage
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +39,12 @@ class Builder:
         self._work = SharedWork()
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_BUILDS)
 
-    async def image(self, source: NpmPackage | PypiPackage | OciImage, report: Report) -> Image:
+    async def image(self, source: NpmPackage | PypiPackage | NugetPackage | OciImage, report: Report) -> Image:
         """The image of a server's source; raises ``Failure`` with what to do about it, or ``EngineUnavailable``."""
         if isinstance(source, OciImage):
             return await self._existing(source.reference, report)
+        if isinstance(source, NugetPackage):
+            raise Failure("Packages of NuGet cannot be built on this toolbox.", phase=Phase.ABSENT)
         base = await self.base(_FAMILY[source.kind], report)
         folder = IMAGES / _FAMILY[source.kind]
         content = _digest(base.id.encode(), (folder / "server.Dockerfile").read_bytes(), source.model_dump_json().encode())
@@ -74,16 +75,16 @@ class Builder:
                 logger.warning("the base image for %s could not be prepared yet: %s", family, error)
 
     async def _ensure(self, tag: str, work: object, report: Report) -> Image:
-        found = await self._engine.image(tag)
+        found = await self._engine.images.find(tag)
         if found is None:
             await self._work.run(tag, work, report)  # type: ignore[arg-type]
-            found = await self._engine.image(tag)
+            found = await self._engine.images.find(tag)
         if found is None:
             raise Failure(f"The image {tag} was built, but the engine does not have it. Try again.", phase=Phase.ABSENT)
         return found
 
     async def _existing(self, reference: str, report: Report) -> Image:
-        found = await self._engine.image(reference)
+        found = await self._engine.images.find(reference)
         if found is not None:
             return found
         try:
@@ -94,13 +95,13 @@ class Builder:
                 "Check its name, or load it there.",
                 phase=Phase.ABSENT,
             ) from refusal
-        found = await self._engine.image(reference)
+        found = await self._engine.images.find(reference)
         if found is None:
             raise Failure(f"The image {reference} was pulled, but the engine does not have it. Try again.", phase=Phase.ABSENT)
         return found
 
     async def _debian(self, report: Report) -> Image:
-        found = await self._engine.image(DEBIAN)
+        found = await self._engine.images.find(DEBIAN)
         if found is not None:
             return found
         try:
@@ -108,7 +109,7 @@ class Builder:
         except EngineRefused as refusal:
             logger.info("%s cannot be pulled (%s); it is made here", DEBIAN, refusal)
             await self._work.run(f"make {DEBIAN}", self._make_debian, report)
-        found = await self._engine.image(DEBIAN)
+        found = await self._engine.images.find(DEBIAN)
         if found is None:
             raise Failure(f"The image {DEBIAN} can neither be pulled nor made on this toolbox.", phase=Phase.ABSENT)
         return found
@@ -117,7 +118,7 @@ class Builder:
         report(f"pulling {reference}", None)
         try:
             async with asyncio.timeout(seconds):
-                async for said in self._engine.pull(reference):
+                async for said in self._engine.images.pull(reference):
                     report(said, None)
         except TimeoutError:
             raise EngineRefused(504, f"the registry did not answer within {seconds:g} s") from None

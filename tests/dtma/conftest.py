@@ -15,8 +15,8 @@ import pytest
 from docker import DockerClient
 
 from dtma.builds import Builder
-from dtma.container_spec import LABEL_TOOLBOX
 from dtma.engine import Engine
+from dtma.labels import LABEL_TOOLBOX
 from dtma_client import DtmaClient
 from tests.dtma.agent import ENGINE_URL, Agent
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dtma.logs import FILE_BYTES, FOLLOWER_LINES, LINE_CHARACTERS, LogBook, read
+from dtma.observing.logs import FILE_BYTES, FOLLOWER_LINES, LINE_CHARACTERS, LogBook, read
 from dtma_client import DtmaClient
 from dtma_wire import LogLine
 from tests.dtma.agent import ready, say, spec_of

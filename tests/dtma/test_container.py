@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from dtma.container_spec import Image, container_body, network_body, volume_body
+from dtma.engine import Image
+from dtma.isolation.container import container_body, network_body, volume_body
 from dtma_wire import Egress, HttpTransport, NpmPackage, OciImage, Resources, ServerSpec, Volume
 
 IMAGE = Image(id="sha256:abc", reference="agentopia/server:1", has_init=True)

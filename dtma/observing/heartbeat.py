@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import aiohttp
 from pydantic import ValidationError
 
-from dtma.board import Board, Watch
 from dtma.config import Config
-from dtma.host import host_info
+from dtma.observing.board import Board, Watch
+from dtma.observing.host import host_info
 from dtma.services import Services
 from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, ServerState
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from dtma.attach import Attach
-from dtma.bridge import Bridge, Message
-from dtma.endpoint import StdioEndpoint
-from dtma.sessions import Sessions
+from dtma.engine.attach import Attach
+from dtma.mcp.bridge import Bridge, Message
+from dtma.mcp.endpoint import StdioEndpoint
+from dtma.mcp.sessions import Sessions
 from dtma.tasks import cancelled
 
 

@@ -8,9 +8,9 @@ import json
 from typing import Any, Protocol
 
 from dtma import __version__
-from dtma.bridge import Message, RpcError
-from dtma.endpoint import VERSIONS
 from dtma.errors import Failure
+from dtma.mcp.bridge import Message, RpcError
+from dtma.mcp.endpoint import VERSIONS
 from dtma_wire import Phase
 
 MAX_PAGES = 100

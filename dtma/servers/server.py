@@ -10,16 +10,16 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from dtma.board import Board
-from dtma.container_spec import LABEL_SERVER
-from dtma.ending import Crashes, why_it_ended
 from dtma.engine import Engine, EngineRefused
 from dtma.errors import EngineUnavailable, Failure, NotDone, NotReady, Stale
-from dtma.handshake import list_tools, tools_hash
-from dtma.launch import Launch
-from dtma.link import Link
-from dtma.logs import LogBook
-from dtma.progress import Attempt
+from dtma.labels import LABEL_SERVER
+from dtma.mcp.handshake import list_tools, tools_hash
+from dtma.observing.board import Board
+from dtma.observing.logs import LogBook
+from dtma.servers.ending import Crashes, why_it_ended
+from dtma.servers.launch import Launch
+from dtma.servers.link import Link
+from dtma.servers.progress import Attempt
 from dtma.services import Services
 from dtma.store import Record, Volumes
 from dtma_wire import Phase, Progress, ServerSpec, ServerState, Settled
@@ -264,7 +264,7 @@ class Server:
     async def _stop_useless(self, container: str) -> None:
         """A server that does not answer is of no use, but its container may still tell why."""
         try:
-            await self._engine.stop(container)
+            await self._engine.containers.stop(container)
         except EngineRefused as refusal:
             logger.warning("the container %s was not stopped: %s", container[:12], refusal)
 
@@ -352,9 +352,9 @@ class Server:
     async def _remove(self, volumes: Volumes) -> None:
         server_id = self.record.id
         await Launch(self._services, self.record, self.log, self._attempt).clear()
-        await self._engine.remove_networks(f"{LABEL_SERVER}={server_id}")
+        await self._engine.networks.remove(f"{LABEL_SERVER}={server_id}")
         if volumes == "remove":
-            await self._engine.remove_volumes(f"{LABEL_SERVER}={server_id}")
+            await self._engine.volumes.remove(f"{LABEL_SERVER}={server_id}")
         self._services.home.forget(server_id, self.record.spec.generation)
         self.log.remove()
         gone: dict[str, Any] = {"phase": Phase.ABSENT, "reason": "", "tools": None, "tools_hash": "", **_NOT_RUNNING}

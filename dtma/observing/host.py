@@ -8,9 +8,9 @@ import socket
 from pathlib import Path
 
 from dtma import __version__
-from dtma.endpoint import VERSIONS
 from dtma.engine import Engine, EngineFacts, EngineRefused
 from dtma.errors import EngineUnavailable
+from dtma.mcp.endpoint import VERSIONS
 from dtma_wire import WIRE_VERSION, HostInfo
 
 

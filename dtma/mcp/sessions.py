@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dtma.bridge import Message
+from dtma.mcp.bridge import Message
 
 MAX_SESSIONS = 1000
 MAX_WAITING = 1000

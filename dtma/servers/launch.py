@@ -8,29 +8,26 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dtma.attach import Attach
-from dtma.bridge import Bridge, Message
-from dtma.container_spec import (
-    LABEL_SERVER,
-    LABEL_SPEC,
-    LABEL_TOOLBOX,
+from dtma.engine import EngineRefused, Image
+from dtma.engine.attach import Attach
+from dtma.errors import Failure
+from dtma.isolation.container import (
     USER_ID,
-    Image,
     container_body,
     needs_network,
     network_body,
     object_name,
     volume_body,
 )
-from dtma.engine import EngineRefused
-from dtma.errors import Failure
-from dtma.handshake import Caller, initialize, list_tools
-from dtma.http_upstream import HttpUpstream
-from dtma.link import Link
-from dtma.logs import LogBook
-from dtma.progress import Attempt
+from dtma.labels import LABEL_SERVER, LABEL_SPEC, LABEL_TOOLBOX
+from dtma.mcp.bridge import Bridge, Message
+from dtma.mcp.handshake import Caller, initialize, list_tools
+from dtma.mcp.http_upstream import HttpUpstream
+from dtma.mcp.sessions import Sessions
+from dtma.observing.logs import LogBook
+from dtma.servers.link import Link
+from dtma.servers.progress import Attempt
 from dtma.services import Services
-from dtma.sessions import Sessions
 from dtma.store import Record, Session
 from dtma_wire import HttpTransport, Phase, StdioTransport, Step, StepState
 
@@ -56,7 +53,7 @@ class Launch:
 
     async def adopt(self) -> bool:
         """Carry on with a container that runs already and is in a session that DTMA knows; False if there is none."""
-        found = await self._engine.container(self._name)
+        found = await self._engine.containers.find(self._name)
         session = self._services.home.session(self._record.id)
         if found is None or session is None or found["Id"] != session.container or not found["State"]["Running"]:
             return False
@@ -94,13 +91,13 @@ class Launch:
         home, toolbox, server_id = self._services.home, self._services.config.toolbox, self._record.id
         await self.clear()
         if needs_network(self._spec):
-            await self._engine.ensure_network(network_body(server_id, self._spec, toolbox=toolbox))
+            await self._engine.networks.ensure(network_body(server_id, self._spec, toolbox=toolbox))
         body = container_body(server_id, self._spec, image, toolbox=toolbox, spec_label=home.label(self._spec))
         try:
             await self._make_volumes(image)
-            self.container = await self._engine.create(self._name, body)
+            self.container = await self._engine.containers.create(self._name, body)
             link = await self._connect(self.container)
-            await self._engine.start(self.container)
+            await self._engine.containers.start(self.container)
         except EngineRefused as refusal:
             raise Failure(f"The container could not be started: {str(refusal).rstrip('.')}.") from refusal
         link.started_at, link.image = datetime.now(UTC), image.reference
@@ -111,20 +108,20 @@ class Launch:
     async def _make_volumes(self, image: Image) -> None:
         """Volumes that the server can write to. DTMA remembers which are, since making one is two steps."""
         home, server_id = self._services.home, self._record.id
-        existing = await self._engine.volumes(f"{LABEL_SERVER}={server_id}") if self._spec.volumes else set()
+        existing = await self._engine.volumes.matching(f"{LABEL_SERVER}={server_id}") if self._spec.volumes else set()
         for volume in self._spec.volumes:
             body = volume_body(server_id, volume.name, toolbox=self._services.config.toolbox)
             if body["Name"] not in existing or not home.has_volume(body["Name"]):
-                await self._engine.create_volume(body, image.id, USER_ID)
+                await self._engine.volumes.create(body, image.id, USER_ID)
                 home.add_volume(body["Name"])
 
     async def clear(self) -> bool:
         """Remove the server's container; False if there was none."""
         self._services.home.forget_session(self._record.id)
         ours = (f"{LABEL_SERVER}={self._record.id}", f"{LABEL_TOOLBOX}={self._services.config.toolbox}")
-        found = await self._engine.containers(*ours)
+        found = await self._engine.containers.matching(*ours)
         for container in found:
-            await self._engine.remove(container["Id"])
+            await self._engine.containers.remove(container["Id"])
         return bool(found)
 
     async def shake_hands(self, link: Link) -> bool:
@@ -166,7 +163,7 @@ class Launch:
         """Attach, and log what is printed."""
         stdio = isinstance(self._spec.transport, StdioTransport)
         sessions = Sessions()
-        attach = Attach(await self._engine.attach(container), self._on_stdout, self._on_stderr, messages=stdio)
+        attach = Attach(await self._engine.containers.attach(container), self._on_stdout, self._on_stderr, messages=stdio)
         bridge = Bridge(self._services.home.epoch, attach.write, self._on_broadcast) if stdio else None
         self.link = Link(container, attach, bridge, sessions, asyncio.create_task(attach.read()))
         return self.link
@@ -202,7 +199,7 @@ class Launch:
         known = [(line.stream, line.text) for line in self._log.recent(since - timedelta(seconds=2))]
         try:
             printed = {
-                stream: await self._engine.printed(container, stream, since - timedelta(seconds=1), until, GAP_LINES)
+                stream: await self._engine.containers.printed(container, stream, since - timedelta(seconds=1), until, GAP_LINES)
                 for stream in ("stdout", "stderr")
             }
         except EngineRefused as refusal:
@@ -246,7 +243,7 @@ class Launch:
     async def _upstream(self, link: Link) -> HttpUpstream:
         transport = self._spec.transport
         assert isinstance(transport, HttpTransport)
-        found = await self._engine.container(link.container)
+        found = await self._engine.containers.find(link.container)
         network = found["NetworkSettings"]["Networks"].get(self._name) if found else None
         return HttpUpstream(self._services.http, network["IPAddress"] if network else "", transport)
 

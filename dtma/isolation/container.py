@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from dtma.engine import Image
+from dtma.labels import LABEL_GENERATION, LABEL_SERVER, LABEL_SPEC, LABEL_TOOLBOX
 from dtma_wire import Egress, HttpTransport, OciImage, ServerSpec
 
 COMMAND = "/opt/mcp/run"
@@ -12,21 +13,6 @@ COMMAND = "/opt/mcp/run"
 USER_ID = 10001
 """Of every server, group and user."""
 TMPFS = "rw,noexec,nosuid,nodev,size=64m,mode=1777"
-
-LABEL_SERVER = "io.agentopia.server"
-LABEL_GENERATION = "io.agentopia.generation"
-LABEL_SPEC = "io.agentopia.spec"
-LABEL_TOOLBOX = "io.agentopia.toolbox"
-LABEL_INIT = "io.agentopia.init"
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image on the engine. ``has_init`` says that its entrypoint is an init already."""
-
-    id: str
-    reference: str
-    has_init: bool
 
 
 def object_name(server_id: str) -> str:

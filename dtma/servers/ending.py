@@ -30,7 +30,7 @@ async def why_it_ended(engine: Engine, container: str, *, when: str, memory_mb: 
     does not tell where it was a child. Raises ``EngineUnavailable``.
     """
     try:
-        ending = await engine.ending(container, NOTICE_SECONDS)
+        ending = await engine.containers.ending(container, NOTICE_SECONDS)
     except EngineRefused as refusal:
         if refusal.status == 404:
             return Failure("The container was removed by somebody else.")

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from dtma.asgi import JSON, MAX_BODY_BYTES, BodyTooLarge, read_body, respond, while_connected
-from dtma.bridge import Bridge, Call, Message, encode, params_of, parse
-from dtma.sessions import Session, Sessions
+from dtma.mcp.asgi import JSON, MAX_BODY_BYTES, BodyTooLarge, read_body, respond, while_connected
+from dtma.mcp.bridge import Bridge, Call, Message, encode, params_of, parse
+from dtma.mcp.sessions import Session, Sessions
 
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 """What is spoken here, newest first."""

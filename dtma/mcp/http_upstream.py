@@ -12,9 +12,9 @@ import aiohttp
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from dtma.asgi import JSON, respond, while_connected
-from dtma.bridge import Message, RpcError, encode, parse
-from dtma.endpoint import VERSIONS, Refused, check_origin, read_whole
+from dtma.mcp.asgi import JSON, respond, while_connected
+from dtma.mcp.bridge import Message, RpcError, encode, parse
+from dtma.mcp.endpoint import VERSIONS, Refused, check_origin, read_whole
 from dtma_wire import HttpTransport
 
 CONNECT_SECONDS = 5.0

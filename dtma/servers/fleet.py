@@ -7,11 +7,12 @@ import logging
 import re
 from collections.abc import AsyncIterator
 
-from dtma.board import Board
-from dtma.container_spec import LABEL_SERVER, LABEL_TOOLBOX
-from dtma.engine import RETRY_SECONDS, EngineRefused
+from dtma.engine import EngineRefused
+from dtma.engine.client import RETRY_SECONDS
 from dtma.errors import EngineUnavailable, Invalid, Stale, UnknownServer
-from dtma.server import Server
+from dtma.labels import LABEL_SERVER, LABEL_TOOLBOX
+from dtma.observing.board import Board
+from dtma.servers.server import Server
 from dtma.services import Services
 from dtma.store import Record, Volumes
 from dtma.tasks import background
@@ -96,12 +97,12 @@ class Fleet:
 
     async def _report_orphans(self) -> None:
         """Containers of this toolbox that no spec asks for. Those of deleted servers are removed, others only named."""
-        for container in await self._services.engine.containers(f"{LABEL_TOOLBOX}={self._services.config.toolbox}"):
+        for container in await self._services.engine.containers.matching(f"{LABEL_TOOLBOX}={self._services.config.toolbox}"):
             owner = container["Labels"].get(LABEL_SERVER, "")
             if owner in self._servers:
                 continue
             if self._services.home.was_deleted(owner):
                 logger.warning("removing the container %s of the deleted server %s", container["Id"][:12], owner)
-                await self._services.engine.remove(container["Id"])
+                await self._services.engine.containers.remove(container["Id"])
             else:
                 logger.warning("the container %s has our labels, but no server %s is known; it is left alone", container["Id"][:12], owner)

@@ -1,0 +1,7 @@
+"""The container engine."""
+
+from dtma.engine.client import Engine, EngineFacts
+from dtma.engine.failures import EngineRefused
+from dtma.engine.images import Image
+
+__all__ = ["Engine", "EngineFacts", "EngineRefused", "Image"]

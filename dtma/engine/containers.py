@@ -1,0 +1,125 @@
+"""Containers of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiodocker
+import aiohttp
+from aiodocker.stream import Stream
+
+from dtma.engine.failures import LIMIT_SECONDS, EngineRefused, failures, to_the_end
+
+STOP_SECONDS = 5
+"""How long a server may take to end by itself before it is killed."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a container ended."""
+
+    exit_code: int
+    out_of_memory: bool
+
+
+class Containers:
+    """What DTMA does with containers."""
+
+    def __init__(self, docker: aiodocker.Docker) -> None:
+        self._docker = docker
+
+    async def find(self, name: str) -> dict[str, Any] | None:
+        """Everything about a container, or None."""
+        try:
+            with failures():
+                return await self._docker.containers.container(name).show()
+        except EngineRefused as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+
+    async def matching(self, *labels: str) -> list[dict[str, Any]]:
+        """``Id`` and ``Labels`` of all containers with these labels, running or not."""
+        with failures():
+            found = await self._docker.containers.list(all=True, filters=json.dumps({"label": labels}))
+        return [{"Id": container.id, "Labels": container["Labels"]} for container in found]
+
+    async def create(self, name: str, body: dict[str, Any]) -> str:
+        """Create a container; returns its id.
+
+        It cannot be cancelled: the engine finishes what it began, and a container nobody knows of must not appear later.
+        """
+        return await to_the_end(self._create(name, body))
+
+    async def _create(self, name: str, body: dict[str, Any]) -> str:
+        with failures():
+            return (await self._docker.containers.create(body, name=name)).id
+
+    async def start(self, container: str) -> None:
+        """Start a created container."""
+        with failures():
+            await self._docker.containers.container(container).start()
+
+    async def remove(self, container: str) -> None:
+        """Stop a container, gently at first, and remove it; one that is gone already is no error."""
+        found = self._docker.containers.container(container)
+        try:
+            with failures():
+                await found.stop(t=STOP_SECONDS, timeout=aiohttp.ClientTimeout(total=LIMIT_SECONDS))
+                await found.delete(force=True, v=True, timeout=aiohttp.ClientTimeout(total=LIMIT_SECONDS))
+        except EngineRefused as refusal:
+            if refusal.status != 404:
+                raise
+
+    async def stop(self, container: str) -> None:
+        """Stop a container and keep it."""
+        with failures():
+            await self._docker.containers.container(container).stop(t=STOP_SECONDS, timeout=aiohttp.ClientTimeout(total=LIMIT_SECONDS))
+
+    async def attach(self, container: str) -> Stream:
+        """The open stream to a container's standard streams. Closing it leaves the container alone."""
+        stream = self._docker.containers.container(container).attach(stdin=True, stdout=True, stderr=True)
+        with failures():
+            await stream.__aenter__()
+        return stream
+
+    async def ending(self, container: str, within: float) -> Ending | None:
+        """How a container ended; None if it still runs after ``within`` seconds. Raises ``EngineRefused`` (404) if it is gone."""
+        found = self._docker.containers.container(container)
+        with failures():
+            try:
+                async with asyncio.timeout(within):
+                    await found.wait()
+            except TimeoutError:
+                pass
+            state = (await found.show())["State"]
+        if state["Running"]:
+            return None
+        return Ending(int(state["ExitCode"]), bool(state["OOMKilled"]))
+
+    async def printed(self, container: str, stream: str, since: datetime, until: datetime, at_most: int) -> list[tuple[datetime, str]]:
+        """What a container printed on ``stdout`` or ``stderr`` between two times, out of the engine's own log."""
+        with failures():
+            pieces = await self._docker.containers.container(container).log(
+                stdout=stream == "stdout",
+                stderr=stream == "stderr",
+                timestamps=True,
+                since=f"{since.timestamp():.6f}",
+                until=f"{until.timestamp():.6f}",
+                tail=str(at_most),
+            )
+        lines = []
+        for piece in pieces:
+            stamp, _, text = piece.partition(" ")
+            lines.append((_parse_time(stamp), text.removesuffix("\n")))
+        return lines
+
+
+def _parse_time(stamp: str) -> datetime:
+    """RFC 3339 with nanoseconds, as the engine writes it; the nanoseconds are cut to microseconds."""
+    seconds, _, fraction = stamp.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(seconds).replace(microsecond=int(fraction[:6].ljust(6, "0") or 0), tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Model Context Protocol, towards clients and towards servers."""

@@ -1,0 +1,67 @@
+"""What the endpoint needs of a server, whichever transport and era of MCP the server speaks.
+
+*Handshake* is 2024-11-05 to 2025-11-25: ``initialize``, sessions, requests from the server in the middle of a call. *Stateless* is
+2026-07-28: every request carries its version and capabilities, and what the server wants to know is part of its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+
+type Message = dict[str, Any]
+"""A JSON-RPC message, parsed. Fields that we do not know are never dropped."""
+
+
+class Era(StrEnum):
+    """The two kinds of MCP. A connection speaks one of them for as long as it lives."""
+
+    HANDSHAKE = "handshake"
+    STATELESS = "stateless"
+
+
+class Busy(Exception):
+    """No further container may be started for a client; the message says why and what to do."""
+
+
+class Exchange(Protocol):
+    """One open request at a server. Its client's id and progress token are in every message that it yields."""
+
+    async def next(self) -> Message:
+        """The next message: a notification, a request of the server (``method`` and ``id``), or the response, which is the last."""
+
+    async def answer(self, response: Message) -> None:
+        """The client's response to a request of the server that ``next`` yielded, with the id that it had there."""
+
+    async def cancel(self, reason: str) -> None:
+        """Nobody waits any more: tell the server. Nothing happens after the response."""
+
+
+class Connection(Protocol):
+    """One connection to one container."""
+
+    era: Era
+    opening: Message
+    """The server's ``InitializeResult`` or ``DiscoverResult``, as it gave it."""
+    on_message: Callable[[Message], None]
+    """Takes notifications that belong to no open request (lists and resources that changed). Set by whoever uses the connection."""
+
+    async def open(self, request: Message, owner: object) -> Exchange:
+        """Send a client's request. ``owner`` is whoever's ids these are; ids of different owners may be equal."""
+
+    async def notify(self, notification: Message, owner: object) -> None:
+        """Send a client's notification."""
+
+
+class Connections(Protocol):
+    """All connections to one server. Containers beyond the first are started when they are asked for."""
+
+    async def shared(self, era: Era) -> Connection | None:
+        """The connection of that era which clients share; None if the server does not speak it."""
+
+    async def own(self, session: str) -> Connection:
+        """A connection for one client's MCP session alone, to a container of its own; raises ``Busy``."""
+
+    async def release(self, session: str) -> None:
+        """That session ended: its container may go."""

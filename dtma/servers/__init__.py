@@ -1,0 +1,1 @@
+"""Bringing servers to what is desired of them."""

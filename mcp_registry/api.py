@@ -79,6 +79,7 @@ class ServersView(generics.ListAPIView[McpServer]):
             config=data["config"],
             secrets=data["secrets"],
             package=data["package"],
+            shared_volumes=data["shared_volumes"],
         )
         return Response(ServerSerializer(selectors.server_for(user, server.pk)).data, status=status.HTTP_201_CREATED)
 

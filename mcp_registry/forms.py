@@ -7,11 +7,12 @@ from typing import Any
 from django import forms
 
 from accounts.models import User
-from mcp_registry.manifest import Package, Setting, settings_of
+from mcp_registry.manifest import Package, Profile, Setting, settings_of
 from toolboxes.models import Toolbox
 from toolboxes.selectors import toolboxes_for
 
 PREFIX = "setting-"
+VOLUME_PREFIX = "volume-"
 
 
 class DeployForm(forms.Form):
@@ -22,7 +23,7 @@ class DeployForm(forms.Form):
         required=False, max_length=63, help_text="Small letters, digits and hyphens. Left empty, it is called as the entry."
     )
 
-    def __init__(self, *args: Any, user: User, package: Package, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, package: Package, profile: Profile, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings = settings_of(package)
         toolboxes = toolboxes_for(user)
@@ -30,6 +31,13 @@ class DeployForm(forms.Form):
         self.fields["toolbox"] = forms.ModelChoiceField(queryset=toolboxes, initial=toolboxes.first(), empty_label=None)
         for setting in self.settings:
             self.fields[PREFIX + setting.key] = _field(setting)
+        for volume in profile.volumes:
+            self.fields[VOLUME_PREFIX + volume.name] = forms.CharField(
+                required=False,
+                max_length=63,
+                label=f"Shared folder at {volume.path}",
+                help_text="Servers of one toolbox that name the same folder here work on the same files. Left empty, it has its own.",
+            )
 
     @property
     def first(self) -> list[forms.BoundField]:
@@ -62,10 +70,16 @@ class DeployForm(forms.Form):
         }
         return {key: value for key, value in given.items() if value}
 
+    @property
+    def shared_volumes(self) -> dict[str, str]:
+        """Which volumes are to be shared, and under which name."""
+        names = [name for name in self.fields if name.startswith(VOLUME_PREFIX)]
+        return {name.removeprefix(VOLUME_PREFIX): self.cleaned_data[name] for name in names if self.cleaned_data[name]}
+
     def add_problems(self, fields: dict[str, str]) -> None:
         """Put what a service found at the fields that it is about."""
         for key, text in fields.items():
-            name = PREFIX + key if PREFIX + key in self.fields else key
+            name = next((prefix + key for prefix in (PREFIX, VOLUME_PREFIX) if prefix + key in self.fields), key)
             self.add_error(name if name in self.fields else None, text)
 
 

@@ -14,18 +14,19 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
 from agentopia.lib.errors import InvalidInput
-from dtma_wire import Egress, Resources, Volume
-from dtma_wire.specs import EXACT_VERSION, REQUIREMENT, VARIABLE
+from dtma_wire import Destination, Egress, Resources, Sessions, Volume
+from dtma_wire.specs import EXACT_VERSION, FILE_NAME, REQUIREMENT, VARIABLE
 
 ACRONYMS = ("api", "db", "http", "https", "id", "ip", "sql", "ssl", "tls", "url")
+_HOST_AND_PORT = re.compile(r"(.+):([0-9]{1,5})")
 PUBLISHER_SLOT = "io.modelcontextprotocol.registry/publisher-provided"
 
 
@@ -73,22 +74,25 @@ class Transport(Part):
     type: Literal["stdio", "streamable-http", "sse"]
     url: str = ""
 
-    @field_validator("type")
-    @classmethod
-    def _supported(cls, value: str) -> str:
-        if value == "sse":
-            raise ValueError("the old SSE transport cannot be run yet; use stdio or streamable-http")
-        return value
+    @property
+    def label(self) -> str:
+        """In a word or two."""
+        return {"stdio": "stdio", "streamable-http": "HTTP", "sse": "HTTP+SSE"}[self.type]
 
 
 class Package(Part):
-    registry_type: Literal["npm", "pypi", "oci"] = Field(alias="registryType")
+    registry_type: Literal["npm", "pypi", "nuget", "oci"] = Field(alias="registryType")
     registry_base_url: str = Field(default="", alias="registryBaseUrl")
     identifier: str = Field(min_length=1)
     version: str = ""
     transport: Transport = Transport(type="stdio")
     package_arguments: list[Argument] = Field(default=[], alias="packageArguments")
     environment_variables: list[EnvironmentVariable] = Field(default=[], alias="environmentVariables")
+
+    @property
+    def registry(self) -> str:
+        """Where it comes from, as its users call that."""
+        return {"npm": "npm", "pypi": "PyPI", "nuget": "NuGet", "oci": "OCI image"}[self.registry_type]
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
@@ -102,18 +106,45 @@ class Package(Part):
         return self
 
 
+def _destination(value: Any) -> Any:
+    """``api.example.org``, ``*.example.org:443``, ``192.0.2.7:27017`` or ``[2001:db8::7]:5432``; without a port, 443."""
+    if not isinstance(value, str):
+        return value
+    found = _HOST_AND_PORT.fullmatch(value)
+    return {"host": value} if found is None else {"host": found[1], "port": int(found[2])}
+
+
+Host = Annotated[Destination, BeforeValidator(_destination)]
+
+
 class Profile(Part):
-    """The permissions that an entry asks for. A misspelt one must not become a wider one, so unknown fields are refused."""
+    """The permissions that an entry asks for. A misspelt one must not become a wider one, so unknown fields are refused.
+
+    ``hosts`` are what a server with egress ``allowlist`` may reach. ``secret_files`` says which variables are given the path of a file
+    in memory that holds their value, by the name of the file.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     category: str = ""
     egress: Egress = Egress.NONE
+    hosts: tuple[Host, ...] = ()
     volumes: tuple[Volume, ...] = ()
     memory_mb: int = Resources().memory_mb
     cpus: float = Resources().cpus
     pids: int = Resources().pids
+    open_files: int = Resources().open_files
+    tmp_mb: int = Resources().tmp_mb
+    runtime: Literal["", "dotnet"] = ""
+    sessions: Sessions = Sessions()
+    secret_files: dict[Annotated[str, Field(pattern=VARIABLE)], Annotated[str, Field(pattern=FILE_NAME)]] = {}
     requires: tuple[Annotated[str, Field(pattern=REQUIREMENT)], ...] = ()
+
+    @model_validator(mode="after")
+    def _hosts_belong_to_an_allowlist(self) -> Self:
+        if (self.egress is Egress.ALLOWLIST) != bool(self.hosts):
+            raise ValueError("egress “allowlist” needs hosts, and hosts need egress “allowlist”")
+        return self
 
 
 class Manifest(Part):

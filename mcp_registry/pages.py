@@ -89,6 +89,7 @@ def server(user: User, server_id: UUID) -> dict[str, Any]:
         "broken": status.state in BROKEN,
         "package": manifest.packages[found.package],
         "profile": manifest.profile,
+        "own_volumes": [volume for volume in manifest.profile.volumes if volume.name not in found.shared_volumes],
         "deployment": shown(found.deployment) if found.deployment else None,
         "last_log": [LogLine.model_validate(line) for line in found.last_log],
         "tools": list(selectors.tools_of(found)),

@@ -57,6 +57,12 @@ class DeployRequestSerializer(serializers.Serializer[Any]):
     package = serializers.IntegerField(required=False, default=0, min_value=0, help_text="Which of the entry's packages, counted from 0.")
     config = serializers.DictField(required=False, default=dict, child=serializers.JSONField())
     secrets = serializers.DictField(required=False, default=dict, child=serializers.CharField(trim_whitespace=False))
+    shared_volumes = serializers.DictField(
+        required=False,
+        default=dict,
+        child=serializers.CharField(),
+        help_text="By a volume of the entry: the name of a folder that servers of the toolbox share instead of it.",
+    )
 
     def validate_config(self, config: dict[str, Any]) -> dict[str, str]:
         plain: dict[str, str] = {}
@@ -95,8 +101,8 @@ class ServerSerializer(serializers.ModelSerializer[McpServer]):
     class Meta:
         model = McpServer
         fields = (
-            "id", "name", "status", "reason", "toolbox", "entry", "package", "config", "secrets", "desired", "generation", "phase",
-            "observed_generation", "observed_at", "exit_code", "last_log", "image", "container", "started_at", "restarts",
+            "id", "name", "status", "reason", "toolbox", "entry", "package", "config", "secrets", "shared_volumes", "desired", "generation",
+            "phase", "observed_generation", "observed_at", "exit_code", "last_log", "image", "container", "started_at", "restarts",
             "protocol_version", "server_info", "created_at",
         )  # fmt: skip
 

@@ -11,17 +11,22 @@ from agentopia.lib.errors import InvalidInput
 from dtma_wire import (
     HttpTransport,
     NpmPackage,
+    NugetPackage,
     OciImage,
     PypiPackage,
     Resources,
     ServerSpec,
+    SseTransport,
     StdioTransport,
+    Volume,
 )
+from dtma_wire.specs import VOLUME_NAME
 from mcp_registry.manifest import (
     InputWithVariables,
     Manifest,
     NamedArgument,
     Package,
+    Profile,
     Setting,
     argument_key,
     parse_manifest,
@@ -90,33 +95,45 @@ def _checked(setting: Setting, value: str) -> tuple[str, str]:
     return value, ""
 
 
+def checked_volumes(profile: Profile, shared: Mapping[str, str]) -> dict[str, str]:
+    """Check which volumes of an entry are to be shared under which name; raises `InvalidInput`. Empty names are left out."""
+    known = {volume.name for volume in profile.volumes}
+    problems: dict[str, str] = {}
+    for volume, name in shared.items():
+        if volume not in known:
+            problems[volume] = "This server has no such volume."
+        elif name and not re.fullmatch(VOLUME_NAME, name):
+            problems[volume] = "Small letters, digits, hyphens and underscores, beginning with a letter or digit."
+    if problems:
+        summary = " ".join(f"{key}: {text}" for key, text in problems.items())
+        raise InvalidInput(f"The shared folders are not valid. {summary}", code="invalid_volumes", fields=problems)
+    return {volume: name for volume, name in shared.items() if name}
+
+
 def spec_of(server: McpServer) -> ServerSpec:
     """The spec of a server as it is desired; raises `InvalidInput` where the entry asks for what no toolbox gives."""
     manifest = parse_manifest(server.manifest)
     package = package_of(manifest, server.package)
     values = {**server.config, **server.secrets}
-    environment: dict[str, str] = {}
-    secrets: dict[str, str] = {}
-    for variable in package.environment_variables:
-        value = _value(variable.name, variable, values)
-        if value is not None:
-            holds_secret = variable.is_secret or any(part.is_secret for part in variable.variables.values())
-            (secrets if holds_secret else environment)[variable.name] = value
     profile = manifest.profile
+    environment, secrets, secret_files = _variables(package, profile, values)
     try:
         return ServerSpec.model_validate(
             {
                 "generation": server.generation,
                 "incarnation": server.incarnation,
                 "name": server.name,
-                "source": _source(package, profile.requires),
+                "source": _source(package, profile),
                 "transport": _transport(package),
                 "arguments": tuple(_arguments(package, values)),
                 "environment": environment,
                 "secrets": secrets,
-                "volumes": profile.volumes,
-                "resources": Resources(memory_mb=profile.memory_mb, cpus=profile.cpus, pids=profile.pids),
+                "secret_files": secret_files,
+                "volumes": _volumes(profile, server.shared_volumes),
+                "resources": Resources(**{name: getattr(profile, name) for name in Resources.model_fields}),
                 "egress": profile.egress,
+                "allowed": profile.hosts,
+                "sessions": profile.sessions,
                 "desired": "stopped" if server.desired == McpServer.Desired.STOPPED else "running",
             }
         )
@@ -124,6 +141,33 @@ def spec_of(server: McpServer) -> ServerSpec:
         fields = {".".join(map(str, item["loc"])): item["msg"] for item in error.errors(include_input=False)}
         summary = "; ".join(f"{name}: {text}" for name, text in fields.items())
         raise InvalidInput(f"“{manifest.name}” cannot be run. {summary}", code="invalid_manifest", fields=fields) from None
+
+
+def _volumes(profile: Profile, shared: Mapping[str, str]) -> tuple[Volume, ...]:
+    return tuple(
+        volume.model_copy(update={"name": shared[volume.name], "shared": True}) if volume.name in shared else volume
+        for volume in profile.volumes
+    )
+
+
+def _variables(
+    package: Package, profile: Profile, values: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str], tuple[dict[str, str], ...]]:
+    """(environment, secrets, secret files): each variable is in one of them."""
+    environment: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    files: list[dict[str, str]] = []
+    for variable in package.environment_variables:
+        value = _value(variable.name, variable, values)
+        if value is None:
+            continue
+        if variable.name in profile.secret_files:
+            files.append({"name": profile.secret_files[variable.name], "content": value, "variable": variable.name})
+        elif variable.is_secret or any(part.is_secret for part in variable.variables.values()):
+            secrets[variable.name] = value
+        else:
+            environment[variable.name] = value
+    return environment, secrets, tuple(files)
 
 
 def _value(key: str, given: InputWithVariables, values: Mapping[str, str]) -> str | None:
@@ -147,24 +191,29 @@ def _arguments(package: Package, values: Mapping[str, str]) -> list[str]:
     return words
 
 
-def _source(package: Package, requires: tuple[str, ...]) -> NpmPackage | PypiPackage | OciImage:
+def _source(package: Package, profile: Profile) -> NpmPackage | PypiPackage | NugetPackage | OciImage:
     match package.registry_type:
         case "npm":
-            return NpmPackage(name=package.identifier, version=package.version)
+            return NpmPackage(name=package.identifier, version=package.version, runtime=profile.runtime or "node")
         case "pypi":
-            return PypiPackage(name=package.identifier, version=package.version, requires=requires)
+            runtime = profile.runtime or "python"
+            return PypiPackage(name=package.identifier, version=package.version, requires=profile.requires, runtime=runtime)
+        case "nuget":
+            return NugetPackage(name=package.identifier, version=package.version)
         case "oci":
             tagged = "@" in package.identifier or ":" in package.identifier.rsplit("/", 1)[-1]
             return OciImage(reference=package.identifier if tagged or not package.version else f"{package.identifier}:{package.version}")
 
 
-def _transport(package: Package) -> StdioTransport | HttpTransport:
-    if package.transport.type == "stdio":
+def _transport(package: Package) -> StdioTransport | HttpTransport | SseTransport:
+    kind = package.transport.type
+    if kind == "stdio":
         return StdioTransport()
     match = _URL_PORT.match(package.transport.url)
     if match is None:
-        raise InvalidInput(
-            "A streamable-http package needs the URL at which it listens, as in http://localhost:3001/mcp.", code="invalid_manifest"
-        )
+        raise InvalidInput(f"A {kind} package needs the URL at which it listens, as in http://localhost:3001/mcp.", code="invalid_manifest")
     port = int(match["port"] or 80)
-    return HttpTransport(port=port, path=match["path"] or "/mcp", host=match["host"] + (f":{port}" if match["port"] else ""))
+    host = match["host"] + (f":{port}" if match["port"] else "")
+    if kind == "sse":
+        return SseTransport(port=port, path=match["path"] or "/sse", host=host)
+    return HttpTransport(port=port, path=match["path"] or "/mcp", host=host)

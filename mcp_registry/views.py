@@ -45,7 +45,7 @@ def entry(request: HttpRequest, entry_id: UUID) -> HttpResponse:
     """An entry and the form to deploy it; a POST deploys, and shows the form again where something is missing."""
     user = user_of(request)
     offer = pages.offer_of(selectors.entry_for(user, str(entry_id)))
-    form = DeployForm(_deploy_data(request), user=user, package=offer.package)
+    form = DeployForm(_deploy_data(request), user=user, package=offer.package, profile=offer.profile)
     if request.method == "POST" and form.is_valid():
         try:
             server = deploy_server(
@@ -55,6 +55,7 @@ def entry(request: HttpRequest, entry_id: UUID) -> HttpResponse:
                 name=form.cleaned_data["name"],
                 config=form.values(secret=False),
                 secrets=form.values(secret=True),
+                shared_volumes=form.shared_volumes,
             )
         except (InvalidInput, Conflict) as error:
             form.add_problems(error.fields or {"": error.message})

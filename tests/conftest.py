@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from accounts.services import create_api_token
 from dtma_wire import WIRE_VERSION, Heartbeat, HostInfo, Phase, ServerState
+from mcp_registry.manifest import PUBLISHER_SLOT
 from mcp_registry.models import CatalogEntry, Deployment, McpServer
 from mcp_registry.services.catalog import add_entry, load_shipped_catalog
 from mcp_registry.services.deployments import finish_deployment
@@ -100,6 +101,11 @@ def server_json(**changes: Any) -> dict[str, Any]:
         "packages": [package],
         **changes,
     }
+
+
+def with_profile(**profile: Any) -> dict[str, Any]:
+    """The same, with permissions that it asks for."""
+    return server_json(_meta={PUBLISHER_SLOT: {"agentopia": profile}})
 
 
 @pytest.fixture

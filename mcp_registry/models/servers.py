@@ -40,6 +40,9 @@ class McpServer(models.Model):
     manifest = models.JSONField(help_text="The entry's `server.json` when it was deployed.")
     package = models.PositiveSmallIntegerField(default=0, help_text="Which of the manifest's packages runs.")
     config = models.JSONField(default=dict, blank=True)
+    shared_volumes = models.JSONField(
+        default=dict, blank=True, help_text="By a volume of the entry: the name of the toolbox's folder that stands in for it."
+    )
     secrets = EncryptedJSONField(default=dict, blank=True, editable=False)
     deployment = models.OneToOneField(
         "mcp_registry.Deployment", on_delete=models.SET_NULL, null=True, editable=False, related_name="+", help_text="The newest one."

@@ -15,7 +15,7 @@ from mcp_registry.models import CatalogEntry, Deployment, McpServer
 from mcp_registry.models.servers import SERVER_NAME
 from mcp_registry.selectors import server_for
 from mcp_registry.services.deployments import request_deployment
-from mcp_registry.spec import checked_values, package_of, spec_of
+from mcp_registry.spec import checked_values, checked_volumes, package_of, spec_of
 from toolboxes.models import Toolbox
 
 
@@ -28,9 +28,11 @@ def deploy_server(
     config: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
     package: int = 0,
+    shared_volumes: Mapping[str, str] | None = None,
 ) -> McpServer:
     """Deploy an entry on a toolbox, both the owner's to use. Without a name it is called as the entry, numbered where taken.
 
+    ``shared_volumes`` names, by a volume of the entry, a folder of the toolbox that servers share instead.
     Raises `InvalidInput` for settings that are missing or wrong and `Conflict` for a name that is taken; nothing is stored then.
     """
     manifest = parse_manifest(entry.manifest)
@@ -48,6 +50,7 @@ def deploy_server(
         manifest=entry.manifest,
         package=package,
         config=clean_config,
+        shared_volumes=checked_volumes(manifest.profile, shared_volumes or {}),
         secrets=clean_secrets,
     )
     spec_of(server)  # what no toolbox could run is refused here, not in a worker

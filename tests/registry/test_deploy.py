@@ -80,6 +80,7 @@ def test_secrets_are_stored_encrypted_and_never_shown(api: APIClient, toolbox: T
         ({"entry": "time", "config": "x"}, 400, "invalid"),
         ({"entry": "time", "config": {"local-timezone": ["x"]}}, 400, "invalid"),
         ({"entry": "time", "config": {"TZ": "x"}}, 400, "invalid_settings"),
+        ({"entry": "git", "shared_volumes": {"nothing": "work"}}, 400, "invalid_volumes"),
     ],
 )
 def test_bad_requests_store_nothing(

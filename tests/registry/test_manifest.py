@@ -8,19 +8,15 @@ from typing import Any
 import pytest
 
 from agentopia.lib.errors import InvalidInput
-from mcp_registry.manifest import PUBLISHER_SLOT, parse_manifest, settings_of
+from mcp_registry.manifest import parse_manifest, settings_of
 from mcp_registry.services.catalog import SHIPPED
-from tests.conftest import server_json
+from tests.conftest import server_json, with_profile
 
 PACKAGE = server_json()["packages"][0]
 
 
 def with_package(**changes: Any) -> dict[str, Any]:
     return server_json(packages=[{**PACKAGE, **changes}])
-
-
-def with_profile(**profile: Any) -> dict[str, Any]:
-    return server_json(_meta={PUBLISHER_SLOT: {"agentopia": profile}})
 
 
 def test_settings_are_what_has_no_fixed_value() -> None:
@@ -45,7 +41,11 @@ def test_every_shipped_entry_is_pinned_and_needs_nothing_typed(path: Any) -> Non
         (with_package(version="latest"), "exact version"),
         (with_package(version="^1.0"), "exact version"),
         (with_package(version=None), "version"),
-        (with_package(transport={"type": "sse"}), "SSE"),
+        (with_profile(egress="allowlist"), "needs hosts"),
+        (with_profile(hosts=["api.example.org"]), "need egress"),
+        (with_profile(egress="allowlist", hosts=["api.example.org:99999"]), "65535"),
+        (with_profile(egress="allowlist", hosts=["api.*.org"]), "hosts"),
+        (with_profile(secret_files={"KEY": "../key"}), "secret_files"),
         (with_package(registryType="cargo"), "registryType"),
         (with_package(registryBaseUrl="https://packages.example.org"), "packages.example.org"),
         (with_package(environmentVariables=[{"name": "A B"}]), "environmentVariables"),

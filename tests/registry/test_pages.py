@@ -10,7 +10,9 @@ from django.test import Client
 from accounts.models import User
 from dtma_wire import Phase
 from mcp_registry.models import CatalogEntry, McpServer
+from mcp_registry.services.catalog import add_entry
 from mcp_registry.services.servers import deploy_server, restart_server
+from tests.conftest import with_profile
 from toolboxes.models import Toolbox
 
 HTMX = {"HX-Request": "true"}
@@ -59,6 +61,27 @@ def test_a_form_that_comes_back_keeps_what_was_typed_but_no_secret(browser: Clie
     assert "Not a valid name." in page
     assert '<details class="more" open>' in page  # where the name is
     assert "canary-4711" not in page
+
+
+def test_permissions_are_told_as_they_are(browser: Client, user: User, toolbox: Toolbox) -> None:
+    hosts = ["api.example.org", "db.example.org:27017"]
+    entry = add_entry(owner=user, document=with_profile(egress="allowlist", hosts=hosts, sessions={"mode": "own", "most": 3}))
+    page = browser.get(f"/catalog/{entry.pk}/").content.decode()
+    assert "<code>api.example.org</code>, <code>db.example.org:27017</code> and nothing else" in page
+    assert "for up to 3 containers" in page
+    assert "no network" not in page.lower()
+    assert "2 hosts" in browser.get("/catalog/").content.decode()
+
+
+def test_a_folder_is_shared_by_naming_it(browser: Client, toolbox: Toolbox, catalog: dict[str, CatalogEntry]) -> None:
+    form = {"volume-data": "work", "toolbox": toolbox.pk}
+    assert browser.post(f"/catalog/{catalog['git'].pk}/", {**form, "volume-data": "../work"}).status_code == 422
+    assert browser.post(f"/catalog/{catalog['git'].pk}/", form).status_code == 302
+    server = McpServer.objects.get()
+    assert server.shared_volumes == {"data": "work"}
+    page = browser.get(f"/servers/{server.pk}/").content.decode()
+    assert "unless another server of the toolbox uses it" in page
+    assert "its volume at" not in page
 
 
 def test_a_deployment_shows_the_steps_to_come(browser: Client, user: User, toolbox: Toolbox, catalog: dict[str, CatalogEntry]) -> None:

@@ -6,14 +6,28 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from agentopia.lib.errors import InvalidInput
-from dtma_wire import HttpTransport, NpmPackage, PypiPackage, ServerSpec, Volume
+from dtma_wire import (
+    Destination,
+    Egress,
+    HttpTransport,
+    NpmPackage,
+    NugetPackage,
+    PypiPackage,
+    Resources,
+    SecretFile,
+    ServerSpec,
+    Sessions,
+    SseTransport,
+    Volume,
+)
 from mcp_registry.manifest import parse_manifest
 from mcp_registry.models import McpServer
 from mcp_registry.services.catalog import SHIPPED
-from mcp_registry.spec import checked_values, spec_of
-from tests.conftest import server_json
+from mcp_registry.spec import checked_values, checked_volumes, spec_of
+from tests.conftest import server_json, with_profile
 
 PACKAGE = server_json()["packages"][0]
 
@@ -55,6 +69,51 @@ def test_what_the_user_set_reaches_environment_and_secrets() -> None:
     assert spec.environment == {"CITY": "Rome; rm -rf / $(id)"}
     assert spec.secrets["API_KEY"].get_secret_value() == "k-123"
     assert "k-123" not in repr(spec)
+
+
+def test_what_the_profile_permits_and_asks_for() -> None:
+    document = with_profile(
+        egress="allowlist",
+        hosts=["api.example.org", "*.example.org:8443", "192.0.2.7:27017", "[2001:db8::7]:5432"],
+        secret_files={"API_KEY": "api-key"},
+        runtime="dotnet",
+        open_files=512,
+        sessions={"mode": "own", "most": 2},
+    )
+    spec = spec_of(server(document, config={"CITY": "Rome"}, secrets={"API_KEY": "k-123"}))
+    assert spec.egress is Egress.ALLOWLIST
+    assert spec.allowed == (
+        Destination(host="api.example.org", port=443),
+        Destination(host="*.example.org", port=8443),
+        Destination(host="192.0.2.7", port=27017),
+        Destination(host="[2001:db8::7]", port=5432),
+    )
+    assert spec.secrets == {}
+    assert spec.secret_files == (SecretFile(name="api-key", content=SecretStr("k-123"), variable="API_KEY"),)
+    assert spec.source == NpmPackage(name=PACKAGE["identifier"], version=PACKAGE["version"], runtime="dotnet")
+    assert spec.resources == Resources(open_files=512)
+    assert spec.sessions == Sessions(mode="own", most=2)
+    assert "k-123" not in repr(spec)
+
+
+def test_a_package_of_nuget_and_the_old_transport() -> None:
+    package = {"registryType": "nuget", "identifier": "Example.Weather", "version": "1.2.3"}
+    listens = {"type": "sse", "url": "http://localhost:8000/sse"}
+    spec = spec_of(server(server_json(packages=[{**package, "transport": listens}])))
+    assert spec.source == NugetPackage(name="Example.Weather", version="1.2.3")
+    assert spec.transport == SseTransport(port=8000, path="/sse", host="localhost:8000")
+
+
+def test_a_shared_folder_stands_in_for_a_volume() -> None:
+    document = shipped("git")
+    assert spec_of(server(document, shared_volumes={"data": "work"})).volumes == (Volume(name="work", path="/data", shared=True),)
+
+
+@pytest.mark.parametrize(("shared", "field"), [({"cache": "work"}, "cache"), ({"data": "../work"}, "data")])
+def test_a_wrong_shared_folder_is_named(shared: dict[str, str], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        checked_volumes(parse_manifest(shipped("git")).profile, shared)
+    assert field in caught.value.fields
 
 
 def test_boolean_flags_appear_only_when_switched_on() -> None:

@@ -3,57 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
 import uvloop
 
-from dtma.app import application
-from dtma.config import Config, ConfigError, load_config
+import dtma.lean  # noqa: F401 - before what it makes lighter
+from dtma.config import ConfigError, load_config
+from dtma.serving import serve
 from dtma.store import Home
-
-GRACE_SECONDS = 1
-"""Streams that are followed would never end by themselves."""
-
-
-class Server(uvicorn.Server):
-    """Ends at a signal without raising it again: what comes after serving must still be done."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Ask for the end at SIGTERM and SIGINT."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-
-
-async def serve(config: Config, home: Home) -> None:
-    """Serve until a signal asks to end."""
-    async with application(config, home) as app:
-        server = Server(
-            uvicorn.Config(
-                app,
-                host=config.host,
-                port=config.port,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                log_level="warning",
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
-        )
-        await server.serve()
 
 
 def main() -> None:

@@ -7,19 +7,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dtma.auth import Authenticate
-from dtma.builds import Builder
+from dtma.builds import Builder, Collector, Ledger, Limits
 from dtma.config import Config
 from dtma.engine import Engine
 from dtma.errors import Refusal
+from dtma.isolation.guard import Guard
 from dtma.observing.board import Board
 from dtma.observing.heartbeat import Heart
+from dtma.observing.stats import Sampler
 from dtma.routes import Routes, refused
 from dtma.servers.fleet import Fleet
 from dtma.services import Services
@@ -34,7 +36,18 @@ class Dtma:
     def __init__(self, config: Config, home: Home) -> None:
         engine = Engine(config.engine_url)
         http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False, trust_env=False)
-        self.services = Services(config, home, engine, Builder(engine, home.root), http)
+        ledger = Ledger(home.root)
+        limits = Limits(config.image_days, config.disk_percent, config.build_cache_mb, config.collect_seconds)
+        self.collector = Collector(engine, ledger, home.server_ids, limits)
+        builder = Builder(
+            engine,
+            home.root,
+            ledger,
+            self.collector.make_room,
+            dotnet_runtime_image=config.dotnet_runtime_image,
+            nuget_feed=config.nuget_feed,
+        )
+        self.services = Services(config, home, engine, builder, http, Sampler(config.stats_seconds), Guard(config.toolbox, config.resolver))
         self.board = Board(home.epoch)
         self.fleet = Fleet(self.services, self.board)
         self._background: list[asyncio.Task[None]] = []
@@ -43,6 +56,9 @@ class Dtma:
         """Bring back what is desired, and begin to report."""
         self.fleet.resume()
         self._background.append(background(Heart(self.services, self.board).beat(), "sending heartbeats"))
+        self._background.append(background(self.services.sampler.run(), "sampling what servers use"))
+        self._background.append(background(self.services.guard.keep(), "renewing the firewall's rules"))
+        self._background.append(background(self.collector.collect_now_and_then(), "collecting images"))
         if self.services.config.prepare_bases:
             self._background.append(background(self.services.builder.prepare(), "preparing base images"))
 
@@ -52,30 +68,41 @@ class Dtma:
             task.cancel()
         await asyncio.wait(self._background)
         await self.fleet.let_go()
+        await self.services.guard.close()
         await self.services.http.close()
         await self.services.engine.close()
         self.services.home.close()
 
 
 @asynccontextmanager
-async def application(config: Config, home: Home) -> AsyncIterator[Starlette]:
+async def application(config: Config, home: Home) -> AsyncIterator[ASGIApp]:
     """The application, its servers being driven for as long as the block lasts."""
     dtma = Dtma(config, home)
     routes = Routes(dtma.services, dtma.fleet, dtma.board)
-    app = Starlette(
-        routes=routes.table(),
-        middleware=[Middleware(Authenticate, token_sha256=config.access_token_sha256)],
-        exception_handlers={Refusal: refused, HTTPException: _http_error},
-    )
     dtma.start()
     try:
-        yield app
+        yield Authenticate(Front(Router(routes.table())), config.access_token_sha256)
     finally:
         await dtma.stop()
 
 
-def _http_error(request: Request, error: Exception) -> Response:
+class Front:
+    """Turns refusals into answers. A router and this are all of Starlette that is used: each further layer costs every tool call."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self  # with it, the router raises what it has no route for
+        try:
+            await self._router(scope, receive, send)
+        except Refusal as refusal:
+            await refused(Request(scope), refusal)(scope, receive, send)
+        except HTTPException as error:
+            await _http_error(Request(scope), error)(scope, receive, send)
+
+
+def _http_error(request: Request, error: HTTPException) -> Response:
     """Unknown routes and methods, as an ``ErrorBody`` like everything else."""
-    assert isinstance(error, HTTPException)
     body = ErrorBody(code=ErrorCode.INVALID, message=f"{request.method} {request.url.path}: {error.detail}.")
     return Response(body.model_dump_json(), error.status_code, error.headers, "application/json")

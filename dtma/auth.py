@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,15 +19,15 @@ class Authenticate:
         self._token_sha256 = token_sha256
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._accepts(Headers(scope=scope).get("authorization", "")):
+        if scope["type"] != "http" or self._accepts(scope["headers"]):
             await self._app(scope, receive, send)
             return
         body = Unauthenticated("The access token is missing or not the one of this toolbox.").body
         await Response(body.model_dump_json(), 401, {"WWW-Authenticate": "Bearer"}, "application/json")(scope, receive, send)
 
-    def _accepts(self, authorization: str) -> bool:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer":
+    def _accepts(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        authorization = next((value for name, value in headers if name == b"authorization"), b"")
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
             return False
-        # Header values were decoded as latin-1, as HTTP has it.
-        return hmac.compare_digest(hashlib.sha256(token.strip().encode("latin-1")).hexdigest(), self._token_sha256)
+        return hmac.compare_digest(hashlib.sha256(token.strip()).hexdigest(), self._token_sha256)

@@ -26,6 +26,8 @@ class Config(BaseModel):
     heartbeat_url: str | None = None
     heartbeat_token: SecretStr | None = None
     docker_url: str | None = None
+    resolver: str | None = Field(default=None, pattern=r"^[0-9.]+:[0-9]{1,5}$")
+    """Address and port of the DNS resolver that is asked for servers with egress; else those of /etc/resolv.conf."""
 
     heartbeat_seconds: float = Field(default=15, gt=0)
     handshake_seconds: float = Field(default=30, gt=0)
@@ -33,8 +35,30 @@ class Config(BaseModel):
     """The wait before the first restart of a crashed server; it doubles up to a minute."""
     crash_limit: int = Field(default=5, ge=1)
     crash_window_seconds: float = Field(default=600, gt=0)
+    probe_seconds: float = Field(default=30, gt=0)
+    """A server that said nothing for so long is asked whether it still answers."""
+    probe_limit_seconds: float = Field(default=10, gt=0)
+    """How long it may take to answer that; after two misses it is unhealthy."""
+    probe_busy_seconds: float = Field(default=300, gt=0)
+    """A miss does not count while a client's call is open and the server has spoken or computed within so long."""
+    probe_restart_seconds: float = Field(default=60, gt=0)
+    """How long it stays unhealthy before it is restarted."""
+    stats_seconds: float = Field(default=5, gt=0)
+    """How often it is sampled what servers use."""
     prepare_bases: bool = True
     """Build the base images in the background at start, so that the first deployment need not wait for them."""
+    dotnet_runtime_image: str | None = None
+    """An image with the .NET runtime, by digest if it is pulled: for C# servers that do not bring their own."""
+    nuget_feed: str | None = Field(default=None, pattern="^https?://")
+    """The address of the service index of a NuGet feed (API v3)."""
+    image_days: float = Field(default=7, gt=0)
+    """An image that no server names and no container uses is removed after so many days."""
+    disk_percent: float = Field(default=85, gt=0, le=100)
+    """While the engine's disk is fuller than this, unused images are removed whatever their age, the oldest first."""
+    build_cache_mb: int = Field(default=4096, ge=0)
+    """How much of what building leaves behind is kept, so that the next build is quick."""
+    collect_seconds: float = Field(default=3600, gt=0)
+    """How often that is looked after."""
 
     @property
     def engine_url(self) -> str:

@@ -6,6 +6,7 @@ Refusal                 answers a request with an ``ErrorBody``
 ├── UnknownServer       404
 ├── Stale               409
 ├── NotReady            503, retryable
+├── DiskFull            507, retryable; nothing was changed
 ├── NotDone             503, retryable; DTMA goes on trying
 └── EngineUnavailable   503, retryable; the reconciler waits for the engine and goes on
 Failure                 a server cannot be brought up, or has ended: becomes its phase and reason
@@ -55,6 +56,20 @@ class Stale(Refusal):
 
     status = 409
     code = ErrorCode.STALE_GENERATION
+
+
+DISK_FULL = "The disk of this toolbox is full: make room and try again."
+
+
+class DiskFull(Refusal):
+    """What was to be accepted cannot be stored, so it is not accepted."""
+
+    status = 507
+    code = ErrorCode.DISK_FULL
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(DISK_FULL)
 
 
 class NotReady(Refusal):

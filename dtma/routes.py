@@ -52,6 +52,11 @@ class _Logs(_Query):
     follow: bool = False
 
 
+class _Stats(_Query):
+    tail: int | None = Field(default=None, ge=0)
+    follow: bool = False
+
+
 class Routes:
     """The routes over one fleet."""
 
@@ -64,6 +69,7 @@ class Routes:
         """What is served where."""
         one = "/v1/servers/{server_id}"
         return [
+            Route(one + "/mcp", _Mcp(self._fleet)),  # first, since routes are tried in order and this one carries every tool call
             Route("/v1/info", self.info, methods=["GET"]),
             Route("/v1/events", self.events, methods=["GET"]),
             Route("/v1/servers", self.servers, methods=["GET"]),
@@ -74,7 +80,8 @@ class Routes:
             Route(one + "/stop", self.stop, methods=["POST"]),
             Route(one + "/restart", self.restart, methods=["POST"]),
             Route(one + "/logs", self.logs, methods=["GET"]),
-            Route(one + "/mcp", _Mcp(self._fleet)),
+            Route(one + "/stats", self.stats, methods=["GET"]),
+            Route(one + "/egress", self.egress, methods=["GET"]),
         ]
 
     async def info(self, request: Request) -> Response:
@@ -121,6 +128,18 @@ class Routes:
         if query.since is not None and query.since.tzinfo is None:
             raise Invalid("since needs a time zone, e.g. 2026-01-31T12:00:00Z.")
         return ndjson(_log(self._fleet.find(request.path_params["server_id"]).log, query))
+
+    async def stats(self, request: Request) -> Response:
+        """``GET /v1/servers/{id}/stats?follow=&tail=``"""
+        query = _query(_Stats, request)
+        server_id = request.path_params["server_id"]
+        self._fleet.find(server_id)
+        return ndjson(self._services.sampler.usage(server_id).samples(query.tail, follow=query.follow))
+
+    async def egress(self, request: Request) -> Response:
+        """``GET /v1/servers/{id}/egress``"""
+        record = self._fleet.find(request.path_params["server_id"]).record
+        return _json(self._services.guard.report(record.id, record.spec))
 
     async def events(self, request: Request) -> Response:
         """``GET /v1/events?follow=``"""

@@ -9,6 +9,8 @@ import aiohttp
 from dtma.builds import Builder
 from dtma.config import Config
 from dtma.engine import Engine
+from dtma.isolation.guard import Guard
+from dtma.observing.stats import Sampler
 from dtma.store import Home
 
 
@@ -21,3 +23,5 @@ class Services:
     engine: Engine
     builder: Builder
     http: aiohttp.ClientSession
+    sampler: Sampler
+    guard: Guard

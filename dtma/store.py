@@ -6,15 +6,20 @@
     key                 encrypts secrets at rest, and keys the hashes in container labels
     servers/ID.json     the spec of a server, its secrets encrypted
     sessions/ID.json    the MCP session that its running container is in
+    images.json         which images are whose, see ``builds.ledger``
     volumes/NAME        volumes that were made ready for a server
+    eras/PROGRAM.json   which eras of MCP a program in an image was found to speak
     deleted/ID          the smallest generation with which a deleted server may come back
     logs/               see ``logs``
+    reserve             room for what must be written on a full disk too: starting, ready sessions, deletions
 
 Everything is readable by the owner alone. A file is replaced as a whole or not at all, and is on the disk before DTMA acts on it.
+What does not fit raises ``DiskFull`` and changes nothing.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import hmac
@@ -26,15 +31,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from cryptography.fernet import Fernet, InvalidToken
 from pydantic import BaseModel, ValidationError
 
 from dtma.config import ConfigError
+from dtma.errors import DiskFull
+from dtma.seal import Seal, each_secret, make_key
 from dtma_wire import ServerSpec
 
 logger = logging.getLogger(__name__)
 
 Volumes = Literal["keep", "remove"]
+
+RESERVE_BYTES = 256 * 1024
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -61,17 +70,20 @@ class Home:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name in ("servers", "sessions", "volumes", "deleted", "logs"):
+        for name in ("servers", "sessions", "volumes", "eras", "deleted", "logs"):
             (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(root / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(f"Another DTMA is already running with the home {root}. Stop it first.") from None
-        key = self._read_or_make_key()
-        self._fernet = Fernet(key)
+        try:
+            key = self._read_or_make_key()
+            self.epoch = self._next_epoch()
+        except DiskFull as full:
+            raise ConfigError(str(full)) from None
+        self._seal = Seal(key)
         self._label_key = hashlib.sha256(b"container labels" + key).digest()
-        self.epoch = self._next_epoch()
 
     @property
     def logs(self) -> Path:
@@ -95,24 +107,28 @@ class Home:
         for path in sorted((self.root / "servers").glob("*.json")):
             try:
                 content = json.loads(path.read_bytes())
-                secrets = content["spec"]["secrets"]
-                content["spec"]["secrets"] = {name: self._fernet.decrypt(value).decode() for name, value in secrets.items()}
+                each_secret(content["spec"], self._seal.open)
                 records.append(Record(path.stem, ServerSpec.model_validate(content["spec"]), content.get("deleting")))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidToken, ValidationError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
                 logger.error("the stored spec %s cannot be read (%s); the server is left alone", path, type(error).__name__)
         return records
 
-    def save(self, record: Record) -> None:
+    def save(self, record: Record, *, essential: bool = False) -> None:
         """Put a record on the disk."""
         spec = record.spec.model_dump(mode="json")
-        spec["secrets"] = {name: self._fernet.encrypt(value.encode()).decode() for name, value in spec["secrets"].items()}
-        _replace(self.root / "servers" / f"{record.id}.json", json.dumps({"spec": spec, "deleting": record.deleting}).encode())
+        each_secret(spec, self._seal.close)
+        content = json.dumps({"spec": spec, "deleting": record.deleting}).encode()
+        self._replace(self.root / "servers" / f"{record.id}.json", content, essential=essential)
 
     def forget(self, server_id: str, minimum_generation: int) -> None:
         """Remove all traces of a server but the generation from which on it may come back."""
-        _replace(self.root / "deleted" / server_id, str(minimum_generation).encode())
+        self._replace(self.root / "deleted" / server_id, str(minimum_generation).encode(), essential=True)
         self.forget_session(server_id)
         (self.root / "servers" / f"{server_id}.json").unlink(missing_ok=True)
+
+    def server_ids(self) -> set[str]:
+        """The servers on disk, those among them that cannot be read as well."""
+        return {path.stem for path in (self.root / "servers").glob("*.json")}
 
     def minimum_generation(self, server_id: str) -> int:
         """The smallest generation that a PUT may carry: more than 0 only for deleted servers."""
@@ -127,7 +143,7 @@ class Home:
 
     def save_session(self, server_id: str, session: Session) -> None:
         """Remember the session of a server that became ready."""
-        _replace(self.root / "sessions" / f"{server_id}.json", session.model_dump_json().encode())
+        self._replace(self.root / "sessions" / f"{server_id}.json", session.model_dump_json().encode(), essential=True)
 
     def session(self, server_id: str) -> Session | None:
         """The last session of a server, if one is known."""
@@ -142,19 +158,42 @@ class Home:
 
     def add_volume(self, name: str) -> None:
         """A volume can be written to by its server."""
-        _replace(self.root / "volumes" / name, b"")
+        self._replace(self.root / "volumes" / name, b"")
 
     def has_volume(self, name: str) -> bool:
         """Whether ``add_volume`` was told of it."""
         return (self.root / "volumes" / name).exists()
+
+    def forget_volume(self, name: str) -> None:
+        """A volume is gone."""
+        (self.root / "volumes" / name).unlink(missing_ok=True)
+
+    def speaks(self, program: str, era: str) -> bool | None:
+        """Whether a program was found to speak an era of MCP; None if nobody has tried. ``program`` is a hash."""
+        return self._eras(program).get(era)
+
+    def remember_era(self, program: str, era: str, speaks: bool) -> None:
+        """Let nobody have to try that again."""
+        eras = self._eras(program)
+        if eras.get(era) is not speaks:
+            try:
+                self._replace(self.root / "eras" / f"{program}.json", json.dumps({**eras, era: speaks}).encode())
+            except DiskFull:
+                return  # it is tried again instead
+
+    def _eras(self, program: str) -> dict[str, bool]:
+        try:
+            return dict(json.loads((self.root / "eras" / f"{program}.json").read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return {}
 
     def _read_or_make_key(self) -> bytes:
         path = self.root / "key"
         try:
             return path.read_bytes()
         except FileNotFoundError:
-            key = Fernet.generate_key()
-            _replace(path, key)
+            key = make_key()
+            self._replace(path, key)
             return key
 
     def _next_epoch(self) -> int:
@@ -163,21 +202,56 @@ class Home:
             last = int(path.read_text())
         except (FileNotFoundError, ValueError):
             last = 0
-        _replace(path, str(last + 1).encode())
+        self._replace(path, str(last + 1).encode(), essential=True)
         return last + 1
+
+    def _replace(self, path: Path, content: bytes, *, essential: bool = False) -> None:
+        """Replace a file; what is ``essential`` may use up the reserve. Raises ``DiskFull``."""
+        reserve = self.root / "reserve"
+        try:
+            try:
+                _replace(path, content)
+            except OSError as error:
+                if not essential or error.errno not in _FULL or not reserve.exists():
+                    raise
+                logger.warning("the disk is full: %s is written with what was kept in reserve", path.name)
+                reserve.unlink()
+                _replace(path, content)
+        except OSError as error:
+            if error.errno in _FULL:
+                logger.error("the disk is full: %s was not written", path)
+                raise DiskFull from error
+            raise
+        if not reserve.exists():
+            _reserve(reserve)
 
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file so that a crash at any point leaves the old or the new content, never a part."""
     temporary = path.with_name(f".{path.name}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # a part of it would take up what little room there is
+        raise
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _reserve(path: Path) -> None:
+    """Take up some room, to be given back when it is needed; without it, nothing is lost but that."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+    except OSError:
+        path.unlink()
+    finally:
+        os.close(descriptor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ def background(work: Coroutine[None, None, None], what: str) -> asyncio.Task[Non
     return task
 
 
-async def cancelled(task: asyncio.Task[None]) -> None:
+async def cancelled(task: asyncio.Task[Any]) -> None:
     """Cancel a task and wait until it has ended, whichever way."""
     task.cancel()
     await asyncio.wait({task})

@@ -2,6 +2,7 @@
 
 from dtma_client.client import DtmaClient, Endpoint, Forwarded
 from dtma_client.exceptions import (
+    DiskFull,
     DtmaError,
     DtmaFault,
     DtmaRefused,
@@ -16,6 +17,7 @@ from dtma_client.exceptions import (
 from dtma_client.mcp import McpSession, NotificationCallback, ProgressCallback
 
 __all__ = [
+    "DiskFull",
     "DtmaClient",
     "DtmaError",
     "DtmaFault",

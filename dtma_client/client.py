@@ -16,7 +16,19 @@ from pydantic import TypeAdapter, ValidationError
 from dtma_client.exceptions import DtmaFault, DtmaUnreachable
 from dtma_client.mcp import McpSession
 from dtma_client.transport import LIFECYCLE_SECONDS, Endpoint, Transport
-from dtma_wire import HostInfo, LogLine, Ping, Progress, ServerEvent, ServerSpec, ServerState, Settled, parse_progress_event
+from dtma_wire import (
+    EgressReport,
+    HostInfo,
+    LogLine,
+    Ping,
+    Progress,
+    ServerEvent,
+    ServerSpec,
+    ServerState,
+    Settled,
+    Stats,
+    parse_progress_event,
+)
 
 __all__ = ["DtmaClient", "Endpoint", "Forwarded"]
 
@@ -133,6 +145,23 @@ class DtmaClient:
                 if batch:
                     yield batch
 
+    async def egress(self, server_id: str) -> EgressReport:
+        """What a server was let through to and what it was refused, newest first; raises ``ServerNotFound``."""
+        return self._parse(EgressReport, await self._open().fetch("GET", _path(server_id) + "/egress"))
+
+    async def stats(self, server_id: str, tail: int | None = None, follow: bool = False) -> AsyncGenerator[Stats]:
+        """What a server used lately, oldest first; ``tail`` keeps the last so many samples. With ``follow`` it goes on with each new one,
+        until the caller leaves or the server is gone. A server that does not run has no new ones.
+        """
+        params = {"follow": "true"} if follow else {}
+        if tail is not None:
+            params["tail"] = str(tail)
+        async with aclosing(self._open().lines("GET", _path(server_id) + "/stats", params=params)) as batches:
+            async for lines in batches:
+                for line in lines:
+                    if line != _PING:
+                        yield self._parse(Stats, line)
+
     async def events(self) -> AsyncGenerator[ServerState]:
         """All servers' states now, then every change as it happens (without tools: see ``tools_hash``)."""
         async with aclosing(self._open().lines("GET", "/v1/events", params={"follow": "true"})) as batches:
@@ -164,7 +193,7 @@ class DtmaClient:
         return self._parse(ServerState, body)
 
     @staticmethod
-    def _parse[Model: (HostInfo, ServerState, LogLine, ServerEvent)](model: type[Model], body: bytes) -> Model:
+    def _parse[Model: (HostInfo, ServerState, LogLine, ServerEvent, Stats, EgressReport)](model: type[Model], body: bytes) -> Model:
         try:
             return model.model_validate_json(body)
         except ValidationError as error:

@@ -8,6 +8,7 @@ DtmaError                   code, message (a sentence for a person), retryable
 ├── StaleGeneration         DTMA already knows a newer generation
 ├── ServerNotReady          the server exists, but cannot take calls now            retryable
 ├── EngineUnavailable       the toolbox's container engine does not answer          retryable
+├── DiskFull            the toolbox has no room to store what it was told          retryable
 ├── DtmaFault               DTMA answered with anything else that is wrong
 └── McpError                the MCP server itself answered with a JSON-RPC error:
                             rpc_code, data
@@ -83,6 +84,13 @@ class EngineUnavailable(DtmaError):
     retryable = True
 
 
+class DiskFull(DtmaError):
+    """The disk of the toolbox is full; nothing was changed."""
+
+    code = "disk_full"
+    retryable = True
+
+
 class DtmaFault(DtmaError):
     """DTMA answered something that is wrong, or refused the request as invalid."""
 
@@ -106,6 +114,7 @@ _BY_CODE: dict[ErrorCode, type[DtmaError]] = {
     ErrorCode.STALE_GENERATION: StaleGeneration,
     ErrorCode.SERVER_NOT_READY: ServerNotReady,
     ErrorCode.ENGINE_UNAVAILABLE: EngineUnavailable,
+    ErrorCode.DISK_FULL: DiskFull,
 }
 
 

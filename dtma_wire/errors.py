@@ -16,6 +16,7 @@ class ErrorCode(StrEnum):
     STALE_GENERATION = "stale_generation"
     SERVER_NOT_READY = "server_not_ready"
     ENGINE_UNAVAILABLE = "engine_unavailable"
+    DISK_FULL = "disk_full"
     INTERNAL = "internal"
 
     @classmethod

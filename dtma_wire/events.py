@@ -81,8 +81,8 @@ class ServerState(Event):
 
 
 class Stats(Event):
-    """What one server uses, all its containers together. Counters grow from the start of the container; ``cpu_percent`` is of one core,
-    over the time since the last sample. A figure that this engine cannot tell is None.
+    """What one server uses, all its containers together. Counters never fall while DTMA runs, whichever containers end and start;
+    ``cpu_percent`` is of one core, over the time since the last sample. A figure that cannot be told is None.
     """
 
     type: Literal["stats"] = "stats"
@@ -103,7 +103,10 @@ class Stats(Event):
 
 
 class Denial(Event):
-    """A destination that a server tried to reach and may not. ``host`` is the name it asked for, or the address where it used none."""
+    """A destination that a server tried to reach and may not.
+
+    ``host`` is the name it asked for, or the address where it used none; ``port`` is 0 where a name was looked up and no more.
+    """
 
     host: str
     port: int
@@ -181,8 +184,8 @@ class Heartbeat(Event):
 
     ``epoch`` counts DTMA's starts and ``sequence`` the heartbeats within one, so that replays and reorderings are recognised.
     ``revision`` is the newest one given when it was composed: a server that is missing from it, but was reported with a higher
-    revision, came later and is not lost. ``servers`` are those whose state changed since the last heartbeat that was acknowledged,
-    ``unchanged`` the ids of all others.
+    revision, came later and is not lost. ``servers`` are those whose state changed since the heartbeat ``since``, the last one that was
+    acknowledged (0: none, so all are told), ``unchanged`` the ids of all others. What would make it too long follows in the next.
     """
 
     wire_version: int
@@ -193,9 +196,11 @@ class Heartbeat(Event):
     info: HostInfo
     servers: tuple[ServerState, ...]
     unchanged: tuple[str, ...] = ()
+    since: int = 0
 
 
 class HeartbeatAnswer(Event):
-    """What the control plane answers: when it wants to hear again."""
+    """What the control plane answers: when it wants to hear again, and whether all of it, since it does not know of ``since`` any more."""
 
     interval_seconds: float
+    resend: bool = False

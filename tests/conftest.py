@@ -33,6 +33,23 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes run the tests, those of one file stay together, and so do all that share the one big stack.
+
+    What takes longest begins first, so that no process is left with it at the end.
+    """
+    for item in items:
+        shares_stack = "stack" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("stack" if shares_stack else str(item.path)))
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    if "stack" in getattr(item, "fixturenames", ()):
+        return 0
+    return next((rank for rank, folder in enumerate(("e2e", "deploy", "conformance", "dtma"), 1) if folder in item.path.parts), 9)
+
+
 ECHO_TOOL = {
     "name": "echo",
     "description": "Says it again.",

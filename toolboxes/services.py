@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import socket
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from django.db import transaction
 from django.utils import timezone
@@ -49,13 +50,26 @@ def enrol_this_machine(*, owner: User, url: str) -> Enrolment:
     return Enrolment(toolbox, hashlib.sha256(access_token.encode()).hexdigest(), heartbeat_token)
 
 
+class Heard(Enum):
+    """What a heartbeat is to somebody who knows those before it."""
+
+    NEXT = auto()
+    OVERTAKEN = auto()
+    """Older than one that was recorded: overtaken or replayed. It changes nothing."""
+    GAP = auto()
+    """It builds on one that is not known here any more: what it says of servers is not all that there is to know."""
+
+
 @transaction.atomic
-def record_heartbeat(*, toolbox: Toolbox, heartbeat: Heartbeat) -> bool:
-    """Store that a toolbox reported. Returns False for a heartbeat that was overtaken or replayed: it changes nothing."""
+def record_heartbeat(*, toolbox: Toolbox, heartbeat: Heartbeat) -> Heard:
+    """Store that a toolbox reported, and what of its host."""
     current = Toolbox.objects.select_for_update().get(pk=toolbox.pk)
     if (heartbeat.epoch, heartbeat.sequence) <= (current.epoch, current.sequence):
-        return False
-    current.epoch, current.sequence = heartbeat.epoch, heartbeat.sequence
+        return Heard.OVERTAKEN
+    known = current.sequence if current.epoch == heartbeat.epoch else 0
+    heard = Heard.GAP if heartbeat.since > known else Heard.NEXT
+    if heard is Heard.NEXT:  # else the next one would seem to build on something that was never stored
+        current.epoch, current.sequence = heartbeat.epoch, heartbeat.sequence
     current.last_seen_at = timezone.now()
     changed = current.shown_silent or current.engine_problem != heartbeat.info.engine_problem
     current.info = heartbeat.info.model_dump(mode="json")
@@ -63,7 +77,7 @@ def record_heartbeat(*, toolbox: Toolbox, heartbeat: Heartbeat) -> bool:
     current.save(update_fields=("epoch", "sequence", "last_seen_at", "info", "shown_silent"))
     if changed:
         live.publish(live.owner_group(current.owner_id))
-    return True
+    return heard
 
 
 @transaction.atomic

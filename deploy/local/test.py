@@ -52,10 +52,17 @@ def ensure_driver() -> None:
         raise LaunchError(f"playwright, which drives Chromium in the tests, does not run: {tried.stderr.strip()}")
 
 
+def shared_out(arguments: list[str]) -> list[str]:
+    """The whole suite is run by several processes: much of it waits for containers."""
+    if arguments:
+        return arguments
+    return [f"--numprocesses={max(2, os.cpu_count() or 1)}", "--dist=loadgroup", "--no-loadscope-reorder"]
+
+
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
     """pytest's exit code. Ctrl-C reaches pytest by itself; another signal is handed on, so that its fixtures clean up."""
     tests = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", "pytest", *shared_out(arguments)], cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL
     )
 
     def hand_on(number: int, frame: FrameType | None) -> None:

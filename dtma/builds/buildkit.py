@@ -18,7 +18,7 @@ _HINTS = (
         re.compile(r"ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNREFUSED|dns error|Temporary failure resolving|Could not resolve", re.IGNORECASE),
         "This toolbox cannot reach the package registry: check its network and try again.",
     ),
-    (re.compile(r"No space left on device|ENOSPC"), "The disk of this toolbox is full: make room and try again."),
+    (re.compile(r"no space left on device|ENOSPC", re.IGNORECASE), "The disk of this toolbox is full: make room and try again."),
 )
 KEPT_LINES = 40
 REASON_LINES = 4

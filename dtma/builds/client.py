@@ -31,12 +31,12 @@ class BuildClient:
 
     def __init__(self, engine_url: str, home: Path) -> None:
         # An empty configuration: no credentials, contexts or proxies of whoever runs DTMA.
-        self._configuration = home / "docker-client"
-        self._configuration.mkdir(mode=0o700, exist_ok=True)
+        self.configuration = home / "docker-client"
+        self.configuration.mkdir(mode=0o700, exist_ok=True)
         self.environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "DOCKER_HOST": engine_url,
-            "DOCKER_CONFIG": str(self._configuration),
+            "DOCKER_CONFIG": str(self.configuration),
             "DOCKER_BUILDKIT": "1",
         }
         self._path: str | None = None

@@ -101,7 +101,7 @@ class Engine:
 
     async def events(self, toolbox: str) -> AsyncIterator[dict[str, Any]]:
         """Events of this toolbox's containers, until the connection ends; then raises ``EngineUnavailable``."""
-        filters = json.dumps({"type": ["container"], "event": ["oom"], "label": [f"{LABEL_TOOLBOX}={toolbox}"]})
+        filters = json.dumps({"type": ["container"], "event": ["oom", "die", "health_status"], "label": [f"{LABEL_TOOLBOX}={toolbox}"]})
         channel = self._docker.events.subscribe(create_task=False)
         listening = asyncio.create_task(self._docker.events.run(filters=filters))
         try:

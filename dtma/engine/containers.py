@@ -11,6 +11,7 @@ from typing import Any
 import aiodocker
 import aiohttp
 from aiodocker.stream import Stream
+from yarl import URL
 
 from dtma.engine.failures import LIMIT_SECONDS, EngineRefused, failures, to_the_end
 
@@ -72,6 +73,18 @@ class Containers:
                 await found.stop(t=STOP_SECONDS, timeout=aiohttp.ClientTimeout(total=LIMIT_SECONDS))
                 await found.delete(force=True, v=True, timeout=aiohttp.ClientTimeout(total=LIMIT_SECONDS))
         except EngineRefused as refusal:
+            if refusal.status == 409 and "already in progress" in str(refusal):
+                await self._removed(container)
+            elif refusal.status != 404:
+                raise
+
+    async def _removed(self, container: str) -> None:
+        """Return once a container is gone that somebody else is removing, such as a DTMA that was killed in the middle of it."""
+        try:
+            with failures():
+                limit = aiohttp.ClientTimeout(total=LIMIT_SECONDS)
+                await self._docker.containers.container(container).wait(condition="removed", timeout=limit)
+        except EngineRefused as refusal:
             if refusal.status != 404:
                 raise
 
@@ -82,7 +95,13 @@ class Containers:
 
     async def attach(self, container: str) -> Stream:
         """The open stream to a container's standard streams. Closing it leaves the container alone."""
-        stream = self._docker.containers.container(container).attach(stdin=True, stdout=True, stderr=True)
+
+        async def setup() -> tuple[URL, None, bool]:
+            streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            return URL(f"containers/{container}/attach").with_query(streams), None, False
+
+        # aiodocker's own attach first inspects the container, to learn of a terminal that ours never have, and keeps all that it read.
+        stream = Stream(self._docker, setup)
         with failures():
             await stream.__aenter__()
         return stream
@@ -101,21 +120,25 @@ class Containers:
             return None
         return Ending(int(state["ExitCode"]), bool(state["OOMKilled"]))
 
-    async def printed(self, container: str, stream: str, since: datetime, until: datetime, at_most: int) -> list[tuple[datetime, str]]:
-        """What a container printed on ``stdout`` or ``stderr`` between two times, out of the engine's own log."""
+    async def printed(self, container: str, stream: str, since: datetime, at_most: int) -> list[tuple[datetime, str]]:
+        """The last lines that a container printed on ``stdout`` or ``stderr`` since a time, out of the engine's own log."""
         with failures():
             pieces = await self._docker.containers.container(container).log(
                 stdout=stream == "stdout",
                 stderr=stream == "stderr",
                 timestamps=True,
                 since=f"{since.timestamp():.6f}",
-                until=f"{until.timestamp():.6f}",
                 tail=str(at_most),
             )
-        lines = []
+        lines: list[tuple[datetime, str]] = []
+        whole = True  # the engine cuts long lines to pieces
         for piece in pieces:
             stamp, _, text = piece.partition(" ")
-            lines.append((_parse_time(stamp), text.removesuffix("\n")))
+            if whole:
+                lines.append((_parse_time(stamp), text.rstrip("\r\n")))
+            else:
+                lines[-1] = (lines[-1][0], lines[-1][1] + text.rstrip("\r\n"))
+            whole = text.endswith("\n")
         return lines
 
 

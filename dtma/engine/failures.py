@@ -22,6 +22,11 @@ class EngineRefused(Exception):
         super().__init__(message)
         self.status = status
 
+    @property
+    def disk_full(self) -> bool:
+        """Whether it says no because its disk is full."""
+        return "no space left on device" in str(self).lower()
+
 
 @contextmanager
 def failures() -> Iterator[None]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-type Message = dict[str, Any]
-"""A JSON-RPC message, parsed. Fields that we do not know are never dropped."""
+from dtma.mcp.messages import Message
 
 
 class Era(StrEnum):
@@ -21,8 +20,24 @@ class Era(StrEnum):
     STATELESS = "stateless"
 
 
+class Client(Protocol):
+    """Whoever's requests these are: an MCP session, or a single request where the era has no sessions. Compared by identity."""
+
+    capabilities: Message
+    """The ``ClientCapabilities`` that it declared."""
+    info: Message
+    """The ``Implementation`` that it says it is; empty where it says nothing."""
+
+    def put(self, message: Message) -> None:
+        """A notification for this client alone that belongs to no open request, such as a resource it watches."""
+
+
 class Busy(Exception):
     """No further container may be started for a client; the message says why and what to do."""
+
+
+class Gone(Exception):
+    """The container of a session ended, and what it kept is lost, so the session must end too; the message says why."""
 
 
 class Exchange(Protocol):
@@ -42,26 +57,38 @@ class Connection(Protocol):
     """One connection to one container."""
 
     era: Era
-    opening: Message
-    """The server's ``InitializeResult`` or ``DiscoverResult``, as it gave it."""
     on_message: Callable[[Message], None]
     """Takes notifications that belong to no open request (lists and resources that changed). Set by whoever uses the connection."""
 
-    async def open(self, request: Message, owner: object) -> Exchange:
+    @property
+    def opening(self) -> Message:
+        """The server's ``InitializeResult`` or ``DiscoverResult``, as it gave it."""
+
+    async def open(self, request: Message, owner: Client) -> Exchange:
         """Send a client's request. ``owner`` is whoever's ids these are; ids of different owners may be equal."""
 
-    async def notify(self, notification: Message, owner: object) -> None:
+    async def notify(self, notification: Message, owner: Client) -> None:
         """Send a client's notification."""
+
+    async def leave(self, owner: Client) -> None:
+        """That client ended: what it watched is watched for others only."""
 
 
 class Connections(Protocol):
     """All connections to one server. Containers beyond the first are started when they are asked for."""
 
+    per_session: bool
+    """Whether every MCP session (of the handshake era: the other has none) has a container of its own. ``shared`` then still answers
+    for those without a session and for what is the same for everybody, e.g. lists."""
+
     async def shared(self, era: Era) -> Connection | None:
         """The connection of that era which clients share; None if the server does not speak it."""
 
     async def own(self, session: str) -> Connection:
-        """A connection for one client's MCP session alone, to a container of its own; raises ``Busy``."""
+        """A connection for one client's MCP session alone, to a container of its own: the same one until it is released.
+
+        Ask for it at every request, for only this raises ``Gone`` once that container ended. Raises ``Busy``.
+        """
 
     async def release(self, session: str) -> None:
-        """That session ended: its container may go."""
+        """That session ended, or its client is gone for good: its container may go. Does nothing for a session that has none."""

@@ -1,4 +1,4 @@
-"""Being a client of an MCP server: ``initialize``, ``notifications/initialized`` and all pages of ``tools/list``."""
+"""Being a client of an MCP server: how it is greeted in either era, and all pages of ``tools/list``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import hashlib
 import json
 from typing import Any, Protocol
 
-from dtma import __version__
 from dtma.errors import Failure
-from dtma.mcp.bridge import Message, RpcError
-from dtma.mcp.endpoint import VERSIONS
+from dtma.mcp.connection import Era
+from dtma.mcp.messages import Message, RpcError
+from dtma.mcp.versions import OURSELVES, STATELESS_VERSIONS, VERSIONS
 from dtma_wire import Phase
 
 MAX_PAGES = 100
+
+CAPABILITIES: Message = {"sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": {"listChanged": True}}
+"""What servers of the handshake era may ask. Each question is put only to a client that offers it too."""
 
 
 class Caller(Protocol):
@@ -26,14 +29,56 @@ class Caller(Protocol):
         """Send ``notifications/initialized``."""
 
 
+class Stream(Caller, Protocol):
+    """A caller that carries either era, and remembers which one and what the server said."""
+
+    era: Era
+    opening: Message
+
+
+async def greet(stream: Stream, seconds: float) -> Message:
+    """Begin in the handshake era, and where the server refuses that, in the stateless one; sets ``era`` and ``opening``.
+
+    A server that speaks both keeps to the era of the first request on a stream. Raises ``Failure``.
+    """
+    try:
+        stream.opening = await _initialize(stream, seconds)
+    except RpcError as refusal:
+        try:
+            return await discover(stream, seconds)
+        except Failure:
+            raise _unwilling(refusal) from refusal
+    return stream.opening
+
+
+async def discover(stream: Stream, seconds: float) -> Message:
+    """Begin in the stateless era; sets ``era`` and ``opening``. Raises ``Failure``."""
+    stream.era = Era.STATELESS
+    try:
+        async with asyncio.timeout(seconds):
+            result = await stream.request("server/discover")
+    except TimeoutError:
+        raise Failure(f"The server did not answer server/discover within {seconds:g} s.", phase=Phase.UNHEALTHY) from None
+    except RpcError as error:
+        raise Failure(f"The server refused server/discover: {error}.", phase=Phase.UNHEALTHY) from error
+    versions = result.get("supportedVersions")
+    spoken = isinstance(versions, list) and STATELESS_VERSIONS[0] in versions
+    if not spoken or not isinstance(result.get("capabilities"), dict):
+        raise Failure(f"The server answered server/discover, but does not speak MCP {STATELESS_VERSIONS[0]}.", phase=Phase.UNHEALTHY)
+    stream.opening = result
+    return result
+
+
 async def initialize(caller: Caller, seconds: float) -> Message:
     """The server's ``InitializeResult``; raises ``Failure``."""
-    # No capability is declared: requests from servers to clients are refused for now, and honest servers then make none.
-    params: Message = {
-        "protocolVersion": VERSIONS[0],
-        "capabilities": {},
-        "clientInfo": {"name": "agentopia-dtma", "version": __version__},
-    }
+    try:
+        return await _initialize(caller, seconds)
+    except RpcError as error:
+        raise _unwilling(error) from error
+
+
+async def _initialize(caller: Caller, seconds: float) -> Message:
+    params: Message = {"protocolVersion": VERSIONS[0], "capabilities": CAPABILITIES, "clientInfo": OURSELVES}
     try:
         async with asyncio.timeout(seconds):
             result = await caller.request("initialize", params)
@@ -42,11 +87,13 @@ async def initialize(caller: Caller, seconds: float) -> Message:
         raise Failure(
             f"The server did not answer initialize within {seconds:g} s. Its log may say what it waits for.", phase=Phase.UNHEALTHY
         ) from None
-    except RpcError as error:
-        raise Failure(f"The server refused to initialize: {error}.", phase=Phase.UNHEALTHY) from error
     if not isinstance(result.get("protocolVersion"), str) or not isinstance(result.get("capabilities"), dict):
         raise Failure("The server answered initialize with something that is not MCP.", phase=Phase.UNHEALTHY)
     return result
+
+
+def _unwilling(error: RpcError) -> Failure:
+    return Failure(f"The server refused to initialize: {error}.", phase=Phase.UNHEALTHY)
 
 
 async def list_tools(caller: Caller, initialize_result: Message, seconds: float) -> tuple[Message, ...]:

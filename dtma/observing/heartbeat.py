@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from datetime import UTC, datetime
 
 import aiohttp
@@ -11,9 +12,10 @@ from pydantic import ValidationError
 
 from dtma.config import Config
 from dtma.observing.board import Board, Watch
-from dtma.observing.host import host_info
+from dtma.observing.deltas import Delta, Deltas
+from dtma.observing.host import Host
 from dtma.services import Services
-from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, ServerState
+from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, HostInfo
 
 logger = logging.getLogger(__name__)
 
@@ -23,17 +25,18 @@ MAX_BACKOFF_SECONDS = 60.0
 
 
 class Heart:
-    """Pushes ``Heartbeat``s. Failing is never fatal: the next one says everything again."""
+    """Pushes ``Heartbeat``s. Failing is never fatal: the next one says again what was not acknowledged."""
 
     def __init__(self, services: Services, board: Board) -> None:
         self._services = services
         self._config: Config = services.config
         self._board = board
+        self._host = Host(services.engine, services.home.root)
+        self._deltas = Deltas()
         self._sequence = 0
-        self._interval = self._config.heartbeat_seconds
         self._failures = 0
-        self._acknowledged: dict[str, str] = {}
-        """Per server the hash of the tools that the control plane has acknowledged in this epoch."""
+        # aiohttp's own context trusts nobody here (see ``lean``).
+        self._trust = ssl.create_default_context() if (self._config.heartbeat_url or "").startswith("https:") else True
 
     async def beat(self) -> None:
         """Endless; returns at once if there is nobody to tell."""
@@ -42,54 +45,64 @@ class Heart:
         with self._board.watch(current=False) as watch:
             while True:
                 watch.clear()
-                delivered = await self._push(self._config.heartbeat_url)
-                self._failures = 0 if delivered else self._failures + 1
-                wait = self._interval if delivered else min(2.0 ** (self._failures - 1), MAX_BACKOFF_SECONDS)
-                # While the control plane does not answer, changes must not turn into a storm of attempts.
-                await (_change(watch, wait) if delivered else asyncio.sleep(wait))
+                answer, more = await self._push(self._config.heartbeat_url)
+                if answer is None:
+                    self._failures += 1
+                    # While the control plane does not answer, changes must not turn into a storm of attempts.
+                    await asyncio.sleep(min(2.0 ** (self._failures - 1), MAX_BACKOFF_SECONDS))
+                    continue
+                self._failures = 0
+                await _change(watch, DEBOUNCE_SECONDS if more or answer.resend else max(1.0, answer.interval_seconds))
 
-    async def _push(self, url: str) -> bool:
+    async def _push(self, url: str) -> tuple[HeartbeatAnswer | None, bool]:
+        """Send one; returns the answer (None: nobody took it) and whether there is more to tell."""
         self._sequence += 1
-        info = await host_info(self._services.engine, self._services.home.root)
-        states = self._board.states
-        heartbeat = Heartbeat(
+        info = await self._host.info()
+        delta = self._deltas.compose(self._board.states)
+        answer = await self._post(url, self._heartbeat(info, delta))
+        if answer is None:
+            return None, False
+        if answer.resend:
+            self._deltas.forget()
+        else:
+            self._deltas.acknowledge(delta, self._sequence)
+        return answer, delta.more
+
+    def _heartbeat(self, info: HostInfo, delta: Delta) -> Heartbeat:
+        return Heartbeat(
             wire_version=WIRE_VERSION,
             epoch=self._services.home.epoch,
             sequence=self._sequence,
             revision=self._board.revision,
             sent_at=datetime.now(UTC),
             info=info,
-            servers=tuple(self._without_known_tools(state) for state in states),
+            servers=delta.servers,
+            unchanged=delta.unchanged,
+            since=delta.since,
         )
-        token = self._config.heartbeat_token
+
+    async def _post(self, url: str, heartbeat: Heartbeat) -> HeartbeatAnswer | None:
         headers = {"Content-Type": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+        if self._config.heartbeat_token is not None:
+            headers["Authorization"] = f"Bearer {self._config.heartbeat_token.get_secret_value()}"
+        limit = aiohttp.ClientTimeout(total=LIMIT_SECONDS)
+        body = heartbeat.model_dump_json().encode()
         try:
-            async with self._services.http.post(
-                url, data=heartbeat.model_dump_json().encode(), headers=headers, timeout=aiohttp.ClientTimeout(total=LIMIT_SECONDS)
-            ) as response:
-                body = await response.read()
+            async with self._services.http.post(url, data=body, headers=headers, timeout=limit, ssl=self._trust) as response:
+                said = await response.read()
                 problem = None if response.status < 300 else f"it answered HTTP {response.status}"
         except (aiohttp.ClientError, TimeoutError) as error:
             problem = str(error) or type(error).__name__
         if problem is not None:
             if self._failures == 0:
                 logger.warning("the control plane does not take heartbeats: %s", problem)
-            return False
+            return None
         if self._failures:
             logger.info("the control plane takes heartbeats again")
-        self._acknowledged = {state.id: state.tools_hash for state in states}
         try:
-            self._interval = max(1.0, HeartbeatAnswer.model_validate_json(body).interval_seconds)
+            return HeartbeatAnswer.model_validate_json(said)
         except ValidationError:
-            self._interval = self._config.heartbeat_seconds
-        return True
-
-    def _without_known_tools(self, state: ServerState) -> ServerState:
-        if state.tools is None or self._acknowledged.get(state.id) != state.tools_hash:
-            return state
-        return state.model_copy(update={"tools": None})
+            return HeartbeatAnswer(interval_seconds=self._config.heartbeat_seconds)
 
 
 async def _change(watch: Watch, within: float) -> None:

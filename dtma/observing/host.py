@@ -5,25 +5,54 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
 from pathlib import Path
 
 from dtma import __version__
 from dtma.engine import Engine, EngineFacts, EngineRefused
 from dtma.errors import EngineUnavailable
-from dtma.mcp.endpoint import VERSIONS
+from dtma.mcp.versions import ALL_VERSIONS
 from dtma_wire import WIRE_VERSION, HostInfo
+
+FACTS_SECONDS = 300.0
+"""For so long what the engine said of itself is believed, provided that it answers: to count its containers costs it more than that."""
+
+
+class Host:
+    """Asked for again and again."""
+
+    def __init__(self, engine: Engine, home: Path) -> None:
+        self._engine = engine
+        self._home = home
+        self._facts = EngineFacts("", (), "")
+        self._asked_at = -FACTS_SECONDS
+
+    async def info(self) -> HostInfo:
+        """What every heartbeat carries."""
+        known = self._facts.version and time.monotonic() < self._asked_at + FACTS_SECONDS
+        if not (known and await self._engine.answers()):
+            self._facts = await _engine_facts(self._engine)
+            self._asked_at = time.monotonic()
+        return _host_info(self._facts, self._home)
 
 
 async def host_info(engine: Engine, home: Path) -> HostInfo:
-    """What ``GET /v1/info`` answers and every heartbeat carries."""
+    """What ``GET /v1/info`` answers."""
+    return _host_info(await _engine_facts(engine), home)
+
+
+async def _engine_facts(engine: Engine) -> EngineFacts:
     try:
-        facts = await engine.facts()
+        return await engine.facts()
     except (EngineUnavailable, EngineRefused) as error:
-        facts = EngineFacts("", (), str(error))
+        return EngineFacts("", (), str(error))
+
+
+def _host_info(facts: EngineFacts, home: Path) -> HostInfo:
     return HostInfo(
         dtma_version=__version__,
         wire_version=WIRE_VERSION,
-        mcp_versions=VERSIONS,
+        mcp_versions=ALL_VERSIONS,
         hostname=socket.gethostname(),
         cpus=os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

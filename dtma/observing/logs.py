@@ -6,56 +6,33 @@ within a server, so ``since`` resumes without losing or repeating a line.
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import json
 import logging
 import os
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from dtma.observing.follower import Follower
+from dtma.observing.log_lines import STAMPED, after, clipped, encode, end_of, masked, microseconds, moment_of, time_of
+from dtma.observing.seam import Line
 from dtma_wire import LogLine
 
 logger = logging.getLogger(__name__)
 
 FILE_BYTES = 5 * 1024 * 1024
 """The log is two files of this size: the current one and the one before."""
-LINE_CHARACTERS = 16 * 1024
-FOLLOWER_LINES = 10_000
 LAST_LINES = 20
+_BLOCK_CHARACTERS = 256 * 1024
+"""Written at once; in JSON that is at most six times as many bytes."""
 _MIN_SECRET = 6
 """Shorter values are not searched for: they would be found in everything."""
-
-
-class Follower:
-    """Lines for one reader. When it is too slow, the oldest are dropped and it is told how many."""
-
-    def __init__(self) -> None:
-        self._lines: deque[bytes] = deque(maxlen=FOLLOWER_LINES)
-        self._dropped = 0
-        self._arrived = asyncio.Event()
-
-    def add(self, lines: list[bytes]) -> None:
-        """Queue lines; never waits."""
-        self._dropped += max(0, len(self._lines) + len(lines) - FOLLOWER_LINES)
-        self._lines.extend(lines)
-        self._arrived.set()
-
-    async def batches(self) -> AsyncIterator[bytes]:
-        """All lines that are there, joined, whenever there are any."""
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            batch = list(self._lines)
-            self._lines.clear()
-            if self._dropped:
-                batch.insert(0, _encode(_time_of(batch[0]), "dtma", f"{self._dropped} lines dropped: this reader was too slow."))
-                self._dropped = 0
-            yield b"".join(batch)
 
 
 class LogBook:
@@ -64,28 +41,35 @@ class LogBook:
     def __init__(self, directory: Path, server_id: str) -> None:
         self._path = directory / f"{server_id}.ndjson"
         self._older = directory / f"{server_id}.ndjson.1"
-        self._file: int | None = _open_private(self._path)
-        self._size = self._path.stat().st_size
+        self._file: int | None = None
+        self._size = 0
+        self._closed = False
+        self._missing = 0
+        """Lines that could not be written, since the last one that could."""
         self._followers: set[Follower] = set()
-        self._secrets: list[tuple[str, str]] = []
-        self._last: deque[LogLine] = deque(maxlen=LAST_LINES)
-        self._latest = self._latest_on_disk()
+        self._secrets: dict[str, str] = {}
+        self._last: deque[tuple[int, str, str]] = deque(maxlen=LAST_LINES)
+        self._latest = max(_last_time(self._older), _last_time(self._path))
 
     @property
     def last(self) -> tuple[LogLine, ...]:
         """The last lines of the present container."""
-        return tuple(self._last)
+        return tuple(LogLine(ts=moment_of(at), stream=stream, text=text) for at, stream, text in self._last)
 
     @property
     def latest(self) -> datetime:
         """When the last line arrived."""
-        return self._latest
+        return moment_of(self._latest)
 
     def hide(self, secrets: dict[str, SecretStr]) -> None:
         """Values that must not appear in the log, whoever prints them; those hidden before stay so."""
-        parts = [(line, name) for name, secret in secrets.items() for line in secret.get_secret_value().splitlines()]
-        known = {*self._secrets, *(part for part in parts if len(part[0]) >= _MIN_SECRET)}
-        self._secrets = sorted(known, key=lambda part: -len(part[0]))
+        for name, secret in secrets.items():
+            parts = secret.get_secret_value().splitlines()
+            self._secrets.update((part, name) for part in parts if len(part) >= _MIN_SECRET)
+
+    def cleaned(self, texts: list[str]) -> list[str]:
+        """Lines as they are written: without secrets, and none too long."""
+        return clipped(masked(texts, self._secrets) if self._secrets else texts)
 
     def begin(self) -> None:
         """A new container prints from now on."""
@@ -93,24 +77,23 @@ class LogBook:
 
     def add(self, stream: str, texts: Iterable[str], at: datetime | None = None) -> None:
         """Write lines that arrived just now (or ``at``)."""
-        encoded = []
-        for printed in texts:
-            self._latest = max(at or datetime.now(UTC), self._latest + timedelta(microseconds=1))
-            text = self._clean(printed)
-            if stream != "dtma":
-                self._last.append(LogLine(ts=self._latest, stream=stream, text=text))
-            encoded.append(_encode(self._latest, stream, text))
-        if not encoded or self._file is None:
+        printed = list(texts)
+        if printed:
+            for block in _blocks(self.cleaned(printed)):
+                self._add(stream, block, at)
+
+    def _add(self, stream: str, texts: list[str], at: datetime | None) -> None:
+        first = max(time.time_ns() // 1000 if at is None else microseconds(at), self._latest + 1)
+        self._latest = first + len(texts) - 1
+        if stream != "dtma":
+            recent = texts[-LAST_LINES:]
+            self._last.extend((self._latest - len(recent) + 1 + number, stream, text) for number, text in enumerate(recent))
+        block = encode(stream, texts, first)
+        if self._closed:
             return
-        block = b"".join(encoded)
-        if self._size + len(block) > FILE_BYTES and self._size:
-            self._file = self._rotate()
-        try:
-            self._size += os.write(self._file, block)
-        except OSError as error:  # a full disk must not take the server down
-            logger.error("the log %s cannot be written: %s", self._path, error.strerror)
+        self._write(block, len(texts))
         for follower in self._followers:
-            follower.add(encoded)
+            follower.add(block, len(texts))
 
     def remark(self, text: str) -> None:
         """A line of DTMA's own."""
@@ -137,15 +120,16 @@ class LogBook:
             pieces.append((descriptor, os.fstat(descriptor).st_size))
         return pieces
 
-    def recent(self, since: datetime) -> list[LogLine]:
-        """The lines on disk after a time."""
-        return [LogLine.model_validate_json(line) for line in read(self.snapshot(), None, since).splitlines()]
+    def tail(self, stream: str, count: int) -> list[Line]:
+        """The last lines of one stream that are on disk."""
+        own = f'"stream":"{stream}"'.encode()
+        lines = [line for line in read(self.snapshot(), None, None).splitlines() if line.startswith(own, len(STAMPED))]
+        return [Line(time_of(line), json.loads(line)["text"]) for line in lines[-count:]]
 
     def close(self) -> None:
         """Close the file; what is printed later is lost."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._closed = True
+        self._let_go()
 
     def remove(self) -> None:
         """Delete the log."""
@@ -153,55 +137,85 @@ class LogBook:
         self._path.unlink(missing_ok=True)
         self._older.unlink(missing_ok=True)
 
-    def _clean(self, text: str) -> str:
-        for value, name in self._secrets:
-            if value in text:
-                text = text.replace(value, f"[{name}]")
-        return text if len(text) <= LINE_CHARACTERS else f"{text[:LINE_CHARACTERS]}… ({len(text)} characters)"
+    # --- the file ---
 
-    def _rotate(self) -> int:
-        self.close()
-        self._path.replace(self._older)
-        self._size = 0
-        return _open_private(self._path)
+    def _write(self, block: bytes, lines: int) -> None:
+        """Append to the file; what does not fit on a full disk is lost, which must neither take the server down nor cut a line.
 
-    def _latest_on_disk(self) -> datetime:
-        lines = read(self.snapshot(), 1, None).splitlines()
-        return _time_of(lines[0]) if lines else datetime.fromtimestamp(0, UTC)
+        Once there is room again, a remark says how much is missing.
+        """
+        if self._missing:
+            remark = f"Lines missing here: {self._missing}. They could not be written."
+            block = encode("dtma", [remark], time_of(block) - 1) + block
+        try:
+            descriptor = self._with_room_for(len(block))
+            if os.write(descriptor, block) < len(block):
+                os.ftruncate(descriptor, self._size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            if not self._missing:  # once for every time that the disk is full
+                logger.error("the log %s cannot be written: %s", self._path, error.strerror)
+            self._missing += lines
+            self._let_go()
+        else:
+            self._size += len(block)
+            self._missing = 0
+
+    def _with_room_for(self, size: int) -> int:
+        """The open file; raises ``OSError``. Opening it removes the end of a line that was cut, by a full disk or a killed writer."""
+        if self._file is None:
+            self._file = _open_private(self._path)
+            self._size, _ = end_of(self._file)
+            os.ftruncate(self._file, self._size)
+        if self._size and self._size + size > FILE_BYTES:
+            self._let_go()
+            self._path.replace(self._older)
+            self._file = _open_private(self._path)
+            self._size = 0
+        return self._file
+
+    def _let_go(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def read(pieces: list[tuple[int, int]], tail: int | None, since: datetime | None) -> bytes:
     """The lines of a snapshot that are later than ``since``, at most the last ``tail`` of them. It may be run in a thread."""
+    lines: list[bytes] = []
     try:
-        content = b"".join(os.pread(descriptor, size, 0) for descriptor, size in pieces)
+        for descriptor, size in pieces:
+            piece = os.pread(descriptor, size, 0)
+            lines += piece[: piece.rfind(b"\n") + 1].splitlines(keepends=True)  # without the end of a line that is being written
     finally:
         for descriptor, _ in pieces:
             os.close(descriptor)
-    lines = content.splitlines(keepends=True)
-    if lines and not lines[-1].endswith(b"\n"):  # the writer was killed in the middle of it
-        lines.pop()
     if since is not None:
-        after = _stamp(since).encode()
-        lines = [line for line in lines if line[_STAMP] > after]
+        lines = after(lines, since)
     if tail is not None:
         lines = lines[max(0, len(lines) - tail) :]
     return b"".join(lines)
 
 
-_STAMP = slice(len('{"ts":"'), len('{"ts":"') + len("2026-01-01T00:00:00.000000Z"))
+def _blocks(texts: list[str]) -> list[list[str]]:
+    if len(texts) == 1 or sum(map(len, texts)) <= _BLOCK_CHARACTERS:
+        return [texts]
+    half = len(texts) // 2
+    return [*_blocks(texts[:half]), *_blocks(texts[half:])]
 
 
-def _stamp(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _time_of(line: bytes) -> datetime:
-    return datetime.fromisoformat(line[_STAMP].decode())
-
-
-def _encode(time: datetime, stream: str, text: str) -> bytes:
-    return f'{{"ts":"{_stamp(time)}","stream":"{stream}","text":{json.dumps(text)}}}\n'.encode()
+def _last_time(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        return time_of(end_of(descriptor)[1])
+    except ValueError:  # there is none
+        return 0
+    finally:
+        os.close(descriptor)
 
 
 def _open_private(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""Why a container ended, and what follows when a server that was ready keeps ending."""
+"""Why a container did not start, or ended, and what follows when a server that was ready keeps ending."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections import deque
 
 from dtma.config import Config
 from dtma.engine import Engine, EngineRefused
-from dtma.errors import EngineUnavailable, Failure
-from dtma_wire import Phase
+from dtma.errors import DISK_FULL, EngineUnavailable, Failure
 
 NOTICE_SECONDS = 2.0
 """How long the engine may take to notice that a container whose streams ended has ended."""
@@ -23,8 +22,16 @@ _EXIT_CODES = {
 }
 
 
-async def why_it_ended(engine: Engine, container: str, *, when: str, memory_mb: int, process_killed: bool) -> Failure:
-    """The reason, in a sentence, for a container whose stream ended.
+def refused(refusal: EngineRefused, what: str) -> Failure:
+    """What the engine refused, in a sentence; ``what`` is its beginning."""
+    said = str(refusal).rstrip(".")
+    if refusal.disk_full:
+        return Failure(f"{DISK_FULL} The Docker engine said: {said}.")
+    return Failure(f"{what}: {said}.")
+
+
+async def why_it_ended(engine: Engine, container: str, *, when: str, memory_mb: int, process_killed: bool) -> Failure | None:
+    """The reason, in a sentence, for a container whose stream ended; None if it runs on and can be attached to again.
 
     ``process_killed`` says that the engine reported a process of it killed at its memory limit, which the container's own state
     does not tell where it was a child. Raises ``EngineUnavailable``.
@@ -35,8 +42,10 @@ async def why_it_ended(engine: Engine, container: str, *, when: str, memory_mb: 
         if refusal.status == 404:
             return Failure("The container was removed by somebody else.")
         raise
-    if ending is None:
-        return Failure("The connection to the container broke off, though it still runs.", phase=Phase.UNHEALTHY)
+    if ending is None:  # an engine that is restarted lets go of the streams first, and may keep its containers (live-restore)
+        if await engine.goes_away(NOTICE_SECONDS):
+            raise EngineUnavailable("it was stopped")
+        return None
     out_of_memory = ending.out_of_memory or process_killed
     if not out_of_memory and ending.exit_code in STOPPED_FROM_OUTSIDE and await engine.goes_away(NOTICE_SECONDS):
         raise EngineUnavailable("it was stopped, and its containers with it")
@@ -48,14 +57,16 @@ async def why_it_ended(engine: Engine, container: str, *, when: str, memory_mb: 
 
 
 class Crashes:
-    """Counts the crashes of one server since it was last told to run."""
+    """Counts the crashes and hangs of one server since it was last told to run."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._times: deque[float] = deque()
+        self._hung = False
 
-    def add(self) -> float | None:
+    def add(self, *, hung: bool = False) -> float | None:
         """One more; returns the seconds to wait before the next start, None if there have been too many."""
+        self._hung = self._hung or hung
         now = time.monotonic()
         self._times.append(now)
         while self._times[0] < now - self._config.crash_window_seconds:
@@ -68,5 +79,6 @@ class Crashes:
     def verdict(self) -> str:
         """Said when there have been too many."""
         minutes = self._config.crash_window_seconds / 60
-        often = f"It crashed {len(self._times)} times within {minutes:g} minutes and is not restarted any more."
+        what = "crashed or hung" if self._hung else "crashed"
+        often = f"It {what} {len(self._times)} times within {minutes:g} minutes and is not restarted any more."
         return f"{often} Look at its log, then start it again."

@@ -52,7 +52,7 @@ class Fleet:
         return server
 
     def put(self, server_id: str, spec: ServerSpec) -> AsyncIterator[Progress | Settled]:
-        """Take a spec; yields the steps to it. Raises ``Invalid`` at once or ``Stale`` before the first."""
+        """Take a spec; yields the steps to it. Raises ``Invalid`` at once, and ``Stale`` or ``DiskFull`` before the first."""
         if not _SERVER_ID.fullmatch(server_id):
             raise Invalid("The id of a server is 1 to 63 letters, digits, - and _.")
         server = self._servers.get(server_id)
@@ -83,11 +83,13 @@ class Fleet:
                 await engine.wait_until_available()
                 for server in self._servers.values():
                     server.engine_back()
+                await self._services.guard.renew()
                 await self._report_orphans()
                 async for event in engine.events(toolbox):
-                    owner = event.get("Actor", {}).get("Attributes", {}).get(LABEL_SERVER)
+                    actor = event.get("Actor", {})
+                    owner = actor.get("Attributes", {}).get(LABEL_SERVER)
                     if owner in self._servers:
-                        self._servers[owner].ran_out_of_memory()
+                        self._servers[owner].heard_of(event.get("Action", ""), actor.get("ID", ""))
             except (EngineUnavailable, EngineRefused) as outage:
                 if not await engine.answers():
                     logger.warning("%s", outage)

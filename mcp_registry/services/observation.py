@@ -19,25 +19,38 @@ from mcp_registry.services.deployments import (
     request_deployment,
 )
 from toolboxes.models import Toolbox
-from toolboxes.services import record_heartbeat
+from toolboxes.services import Heard, record_heartbeat
 
 EPOCH_SHIFT = 32  # a revision is DTMA's epoch, shifted, plus a counter
 
 
-def take_heartbeat(*, toolbox: Toolbox, heartbeat: Heartbeat) -> None:
-    """Store a heartbeat and bring back what differs from what is desired; an overtaken one changes nothing."""
-    if not record_heartbeat(toolbox=toolbox, heartbeat=heartbeat):
-        return
+def take_heartbeat(*, toolbox: Toolbox, heartbeat: Heartbeat) -> bool:
+    """Store a heartbeat and bring back what differs from what is desired; an overtaken one changes nothing.
+
+    Returns False where the toolbox must tell everything again, because something that it builds on is not known.
+    """
+    heard = record_heartbeat(toolbox=toolbox, heartbeat=heartbeat)
+    if heard is Heard.NEXT:
+        _compare(toolbox, heartbeat)
+    return heard is not Heard.GAP
+
+
+def _compare(toolbox: Toolbox, heartbeat: Heartbeat) -> None:
     reported = {state.id: state for state in heartbeat.servers}
+    unchanged = set(heartbeat.unchanged)
     for server in McpServer.objects.filter(toolbox=toolbox).select_related("deployment"):
         state = reported.get(str(server.pk))
-        if state is None and server.observed_revision > heartbeat.revision:
+        if state is not None:
+            knows = state.generation
+            if state.revision != server.observed_revision:
+                observe(server_id=server.pk, state=state, from_heartbeat=True)
+        elif str(server.pk) in unchanged:
+            knows = server.observed_generation
+        elif server.observed_revision > heartbeat.revision:
             continue  # the toolbox took it on after it had composed this heartbeat
-        if state is None:
+        else:
+            knows = 0
             _note_absence(server)
-        elif state.revision != server.observed_revision:
-            observe(server_id=server.pk, state=state, from_heartbeat=True)
-        knows = state.generation if state else 0
         if _wants_repair(server, knows):
             repair(server_id=server.pk, knows=knows)
 

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -59,15 +59,17 @@ def free_port() -> int:
 class Agent:
     """``python -m dtma`` with a home of its own."""
 
-    def __init__(self, home: Path, toolbox: str, **config: Any) -> None:
+    def __init__(self, home: Path, toolbox: str, *, host: str = "127.0.0.1", through: Sequence[str] = (), **config: Any) -> None:
         self.home = home
         self.toolbox = toolbox
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{host}:{self.port}"
+        self.through = through
         self.process: subprocess.Popen[bytes] | None = None
         home.mkdir(parents=True, exist_ok=True)
         content = {
             "toolbox": toolbox,
+            "host": host,
             "port": self.port,
             "access_token_sha256": hashlib.sha256(TOKEN.encode()).hexdigest(),
             "handshake_seconds": 6,
@@ -88,7 +90,7 @@ class Agent:
     def start(self) -> Agent:
         with (self.home / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dtma", "--home", str(self.home)], cwd=ROOT, stdout=output, stderr=output
+                [*self.through, sys.executable, "-m", "dtma", "--home", str(self.home)], cwd=ROOT, stdout=output, stderr=output
             )
         until(self._answers, 20)
         return self

@@ -16,8 +16,10 @@ from docker import DockerClient
 
 from dtma.builds import Builder
 from dtma.engine import Engine
+from dtma.isolation.firewall import Firewall
 from dtma.labels import LABEL_TOOLBOX
 from dtma_client import DtmaClient
+from dtma_wire import PypiPackage
 from tests.dtma.agent import ENGINE_URL, Agent
 
 SERVERS = Path(__file__).parent / "servers"
@@ -44,6 +46,7 @@ def toolbox(engine: DockerClient) -> Iterator[str]:
         network.remove()
     for volume in engine.volumes.list(**label):
         volume.remove(force=True)
+    asyncio.run(Firewall(toolbox, lambda: ()).apply())
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +69,25 @@ def image(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Ite
     context.seek(0)
     tag = f"agentopia-test/servers:{uuid.uuid4().hex[:12]}"
     engine.images.build(fileobj=context, custom_context=True, tag=tag, buildargs={"BASE": asyncio.run(base())}, rm=True)
+    yield tag
+    engine.images.remove(tag, force=True)
+
+
+@pytest.fixture(scope="session")
+def http_image(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An image with ``servers/http/`` in it, on the official SDK as DTMA itself installs it."""
+
+    async def base() -> str:
+        home = tmp_path_factory.mktemp("builder")
+        own = Engine(ENGINE_URL)
+        try:
+            sdk = PypiPackage(name="mcp", version="2.3.0")
+            return (await Builder(own, home).image(sdk, lambda detail, fraction: None, server="sdk", generation=1)).reference
+        finally:
+            await own.close()
+
+    tag = f"agentopia-test/http-servers:{uuid.uuid4().hex[:12]}"
+    engine.images.build(path=str(SERVERS / "http"), tag=tag, buildargs={"BASE": asyncio.run(base())}, rm=True)
     yield tag
     engine.images.remove(tag, force=True)
 

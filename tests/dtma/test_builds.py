@@ -1,14 +1,16 @@
-"""Which client builds, how its output is read, and how work is shared."""
+"""Which client builds, how its output and that of pulls is read, and how work is shared."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dtma.builds.buildkit import BuildOutput
 from dtma.builds.client import BuildClient
+from dtma.builds.pulling import PullOutput
 from dtma.builds.shared import Report, SharedWork
 from dtma.errors import Failure
 
@@ -61,6 +63,40 @@ def test_a_failure_without_a_step_is_told_too() -> None:
     output = BuildOutput()
     output.feed("error during connect: no such host")
     assert output.reason == "error during connect: no such host"
+
+
+def layer(name: str, status: str, current: int = 0, total: int = 0) -> dict[str, Any]:
+    return {"status": status, "id": name, "progressDetail": {"current": current, "total": total} if total else {}}
+
+
+def test_a_pull_is_measured_by_the_bytes_of_its_layers() -> None:
+    output = PullOutput("example/server:1")
+    events = (
+        {"status": "Pulling from example/server", "id": "1"},
+        layer("here", "Already exists"),
+        layer("a", "Pulling fs layer"),
+        layer("b", "Pulling fs layer"),
+        layer("a", "Waiting"),
+        layer("a", "Downloading", 2_000_000, 8_000_000),  # a quarter of half of one of two layers
+        layer("b", "Downloading", 1_000_000, 2_000_000),
+        layer("b", "Download complete"),
+        layer("a", "Download complete"),
+        layer("a", "Extracting", 4_000_000, 8_000_000),
+        layer("a", "Extracting", 1_000_000, 8_000_000),  # it never goes back
+        layer("a", "Pull complete"),
+        layer("b", "Pull complete"),
+        {"status": "Digest: sha256:abc"},
+    )
+    told = [(output.fraction, output.detail.rpartition(", ")[2]) for event in events if output.feed(event)]
+    assert told == [
+        (0.06, "2 of at least 8 MB"),
+        (0.15, "3 of 10 MB"),
+        (0.2, "4 of 10 MB"),
+        (0.5, "10 of 10 MB"),
+        (0.7, "10 of 10 MB"),
+        (0.9, "10 of 10 MB"),
+        (1.0, "10 of 10 MB"),
+    ]
 
 
 def fake_docker(folder: Path, version: str, *, buildx: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from typing import Any
 
@@ -235,12 +236,29 @@ async def test_a_deletion_that_the_engine_refuses_succeeds_when_tried_again(
     assert (await client.delete(server_id, "remove")).phase is Phase.ABSENT
 
 
-async def test_of_two_changes_at_once_the_newer_one_stays(client: DtmaClient, image: str, server_id: str) -> None:
+async def test_of_twenty_changes_at_once_the_newest_stays(client: DtmaClient, image: str, server_id: str, engine: DockerClient) -> None:
     await ready(client, server_id, spec_of(image, "workshop"))
-    changes = [spec_of(image, "workshop", str(number), generation=number) for number in range(2, 7)]
-    outcomes = await asyncio.gather(*(deploy(client, server_id, change) for change in reversed(changes)), return_exceptions=True)
-    assert not isinstance(outcomes[0], BaseException)
-    assert outcomes[0][1].ready
-    assert {type(outcome) for outcome in outcomes[1:]} <= {StaleGeneration, tuple}
-    assert json.loads(await say(client, server_id, "argv")) == ["6"]
-    assert (await client.server(server_id)).generation == 6
+    changes = [spec_of(image, "workshop", str(number), generation=number) for number in range(2, 22)]
+    random.Random(server_id).shuffle(changes)  # noqa: S311
+    outcomes = await asyncio.gather(*(deploy(client, server_id, change) for change in changes), return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} <= {StaleGeneration, tuple}
+    newest = next(outcome for change, outcome in zip(changes, outcomes, strict=True) if change.generation == 21)
+    assert not isinstance(newest, BaseException)
+    assert newest[1].ready
+    assert json.loads(await say(client, server_id, "argv")) == ["21"]
+    state = await client.server(server_id)
+    assert (state.generation, containers_of(engine, server_id)) == (21, [state.container])
+
+
+async def test_the_same_put_twenty_times_at_once(client: DtmaClient, image: str, server_id: str, engine: DockerClient) -> None:
+    spec = spec_of(image, "workshop")
+    outcomes = await asyncio.gather(*(deploy(client, server_id, spec) for _ in range(20)))
+    steps, settled = outcomes[0]
+    assert settled.ready
+    assert all(outcome == (steps, settled) for outcome in outcomes)
+    assert containers_of(engine, server_id) == [settled.server.container]
+
+
+def containers_of(engine: DockerClient, server_id: str) -> list[str]:
+    found = engine.containers.list(all=True, filters={"label": f"io.agentopia.server={server_id}"})
+    return [str(container.id) for container in found]

@@ -1,72 +1,23 @@
-"""The engine goes away and comes back. It is an engine of the tests' own: the shared one is never stopped."""
+"""The engine goes away and comes back, alone or with the whole host."""
 
 from __future__ import annotations
 
-import shutil
+import asyncio
 import signal
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from dtma_client import DtmaClient, EngineUnavailable, ServerNotReady
-from dtma_wire import Phase, ServerState
-from tests.dtma.agent import ENGINE_URL, Agent, deploy, eventually, ready, say, spec_of, until
-
-
-class OwnEngine:
-    """A dockerd with its own data, without networks."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self.url = f"unix://{root}/docker.sock"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def load(self, image: str) -> None:
-        """Take an image from the shared engine."""
-        with subprocess.Popen(["docker", "--host", ENGINE_URL, "save", image], stdout=subprocess.PIPE) as saving:
-            subprocess.run(["docker", "--host", self.url, "load"], stdin=saving.stdout, check=True, capture_output=True)
-
-    def start(self) -> None:
-        root = self._root
-        with (root / "dockerd.log").open("ab") as log:
-            own = ["--data-root", f"{root}/data", "--exec-root", f"{root}/exec", "--pidfile", f"{root}/pid"]
-            # In a network namespace of its own: an engine without a bridge removes the docker0 that it finds, which is the shared one's.
-            command = ["unshare", "--net", "dockerd", "--host", self.url, *own, "--bridge", "none", "--iptables=false"]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until(self._answers, 30)
-
-    def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self._root / "dockerd.log").read_text()
-        return subprocess.run(["docker", "--host", self.url, "version"], capture_output=True, check=False).returncode == 0
-
-    def stop(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(30)
-
-    def remove(self) -> None:
-        assert self._process is not None
-        if self._process.poll() is None:
-            self.stop()
-        # dockerd mounts its data directory on itself.
-        subprocess.run(["umount", "--lazy", "--quiet", "--recursive", str(self._root / "data")], check=False)
-        shutil.rmtree(self._root)
+from dtma_wire import Phase, ServerState, Volume
+from tests.dtma.agent import Agent, deploy, eventually, free_port, ready, say, spec_of
+from tests.dtma.own_engine import OwnEngine, own_engine_with
 
 
 @pytest.fixture(scope="module")
 def own_engine(image: str) -> Iterator[OwnEngine]:
-    # Not under tmp_path: the paths of Unix sockets may have about a hundred characters.
-    own = OwnEngine(Path(tempfile.mkdtemp(prefix="agentopia-")))
-    try:
-        own.start()
-        own.load(image)
+    with own_engine_with(image) as own:
         yield own
-    finally:
-        own.remove()
 
 
 async def in_phase(client: DtmaClient, server_id: str, phase: Phase) -> ServerState:
@@ -127,3 +78,85 @@ async def test_dtma_starts_without_an_engine(own_engine: OwnEngine, make_agent: 
         await in_phase(client, server_id, Phase.RUNNING)
         _, settled = await deploy(client, server_id, spec_of(image, "workshop"))
         assert settled.ready
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_an_engine_that_keeps_its_containers_is_restarted(
+    own_engine: OwnEngine, make_agent: Callable[..., Agent], image: str, server_id: str, number: signal.Signals
+) -> None:
+    own_engine.stop()
+    own_engine.start("--live-restore")
+    agent = make_agent(docker_url=own_engine.url).start()
+    async with DtmaClient(agent.endpoint) as client:
+        before = await ready(client, server_id, spec_of(image, "workshop"))
+        session = await say(client, server_id, "session")
+        call = asyncio.create_task(say(client, server_id, "slow", steps=100, seconds=10))
+        await running_call(client, server_id)
+        own_engine.end(number)
+        with pytest.raises(Exception, match="while this call was open"):  # long before its answer would have come
+            await asyncio.wait_for(call, 20)
+        assert (await in_phase(client, server_id, Phase.UNKNOWN)).reason.startswith("The Docker engine of this toolbox does not answer:")
+        own_engine.start("--live-restore")
+        after = await in_phase(client, server_id, Phase.RUNNING)
+        assert (after.container, after.started_at, after.restarts) == (before.container, before.started_at, 0)
+        assert await say(client, server_id, "session") == session
+        assert own_engine.containers(server_id) == [before.container]
+        await client.delete(server_id)
+    agent.stop()
+    own_engine.stop()
+    own_engine.start()
+
+
+async def test_a_killed_engine_is_started_again(
+    own_engine: OwnEngine, make_agent: Callable[..., Agent], image: str, server_id: str
+) -> None:
+    agent = make_agent(docker_url=own_engine.url).start()
+    async with DtmaClient(agent.endpoint) as client:
+        before = await ready(client, server_id, spec_of(image, "workshop"))
+        own_engine.end(signal.SIGKILL)
+        await in_phase(client, server_id, Phase.UNKNOWN)
+        own_engine.start()
+        after = await in_phase(client, server_id, Phase.RUNNING)
+        assert own_engine.containers(server_id) == [after.container] != [before.container]
+        assert await say(client, server_id, "echo", text="back") == "back"
+        await client.delete(server_id)
+
+
+@pytest.mark.parametrize("first", ["dtma", "engine"])
+async def test_the_host_is_switched_off_and_on(
+    own_engine: OwnEngine, make_agent: Callable[..., Agent], image: str, server_id: str, first: str
+) -> None:
+    # The control plane is away all the time.
+    agent = make_agent(docker_url=own_engine.url, heartbeat_url=f"http://127.0.0.1:{free_port()}/beat").start()
+    kept, stopped, failed = (f"{server_id}-{name}" for name in ("kept", "stopped", "failed"))
+    async with DtmaClient(agent.endpoint) as client:
+        before = await ready(client, kept, spec_of(image, "workshop", volumes=(Volume(name="data", path="/data"),)))
+        await say(client, kept, "keep", text="precious")
+        await ready(client, stopped, spec_of(image, "workshop"))
+        await client.stop(stopped)
+        await deploy(client, failed, spec_of(image, "exits"))
+        agent.kill()
+        own_engine.cut_power()
+        if first == "engine":
+            own_engine.start()
+        agent.start()
+        if first == "dtma":
+            assert (await in_phase(client, kept, Phase.UNKNOWN)).reason
+            own_engine.start()
+        after = await in_phase(client, kept, Phase.RUNNING)
+        assert await say(client, kept, "keep") == "precious"
+        await in_phase(client, stopped, Phase.STOPPED)
+        assert (await in_phase(client, failed, Phase.CRASHED)).exit_code == 3
+        assert own_engine.containers(kept) == [after.container] != [before.container]
+        assert own_engine.containers(stopped) == []
+        assert len(own_engine.containers(failed)) == 1
+        with own_engine.client() as engine:
+            found = engine.volumes.list(filters={"label": f"io.agentopia.server={kept}"})
+            assert [volume.name for volume in found] == [f"agentopia-{kept}.data"]
+        for server in (kept, stopped, failed):
+            await client.delete(server, "remove")
+
+
+async def running_call(client: DtmaClient, server_id: str) -> None:
+    """Return once the server has the calls that were sent to it before this one."""
+    await say(client, server_id, "echo", text="x")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from docker import DockerClient
 
 from dtma_client import DtmaClient, ServerNotReady
-from dtma_wire import Phase, Resources, ServerState, Step, StepState
+from dtma_wire import HttpTransport, Phase, Resources, ServerState, Step, StepState
 from tests.dtma.agent import deploy, eventually, ready, say, spec_of
 
 
@@ -34,13 +36,56 @@ async def test_a_first_start_that_fails_is_tried_again_only_when_asked(client: D
     await ready(client, server_id, spec_of(image, "workshop", generation=2))
 
 
-async def test_a_server_that_never_answers(client: DtmaClient, image: str, server_id: str, engine: DockerClient) -> None:
-    _, settled = await deploy(client, server_id, spec_of(image, "silent"))
-    assert not settled.ready
-    assert settled.server.phase is Phase.UNHEALTHY
-    assert settled.server.reason.startswith("The server did not answer initialize within 6 s.")
-    assert [line.text for line in settled.server.last_log] == ["waiting for something that never comes"]
-    assert engine.containers.get(f"agentopia-{server_id}").status == "exited"
+async def test_the_last_lines_of_a_server_are_told(client: DtmaClient, image: str, server_id: str) -> None:
+    _, settled = await deploy(client, server_id, spec_of(image, "last_words"))
+    state = await client.server(server_id)
+    assert state == settled.server
+    assert (state.phase, state.exit_code) == (Phase.CRASHED, 4)
+    assert state.reason == "The server exited with code 4 right after it started."
+    assert [line.text for line in state.last_log] == [f"word {number}" for number in range(10, 30)]
+
+
+async def test_servers_that_keep_silent(client: DtmaClient, image: str, server_id: str, engine: DockerClient) -> None:
+    http = HttpTransport(port=8000)
+    port = (
+        "Nothing listened on port 8000 of the container within 6 s. Check the port, and that the server does not listen on 127.0.0.1 only."
+    )
+    silences = {
+        f"{server_id}-1": (spec_of(image, "silent"), Step.HANDSHAKE, "The server did not answer initialize within 6 s."),
+        f"{server_id}-2": (spec_of(image, "toolless", "silence"), Step.TOOLS, "The server did not answer tools/list within 6 s."),
+        f"{server_id}-3": (spec_of(image, "silent", transport=http), Step.HANDSHAKE, port),
+        f"{server_id}-4": (
+            spec_of(image, "hanging_http", "initialize", transport=http),
+            Step.HANDSHAKE,
+            "The server did not answer initialize within 6 s.",
+        ),
+        f"{server_id}-5": (
+            spec_of(image, "hanging_http", "tools/list", transport=http),
+            Step.TOOLS,
+            "The server did not answer tools/list within 6 s.",
+        ),
+    }
+    outcomes = await asyncio.gather(*(deploy(client, one, spec) for one, (spec, _, _) in silences.items()))
+    for (steps, settled), (one, (_, step, reason)) in zip(outcomes, silences.items(), strict=True):
+        assert (settled.ready, settled.server.phase) == (False, Phase.UNHEALTHY)
+        assert settled.server.reason.startswith(reason)
+        assert (steps[-1].step, steps[-1].state, steps[-1].detail) == (step, StepState.FAILED, settled.server.reason)
+        assert engine.containers.get(f"agentopia-{one}").status == "exited"
+    assert [line.text for line in outcomes[0][1].server.last_log] == ["waiting for something that never comes"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("error", "The server did not list its tools: the database is locked (-32603)."),
+        ("nonsense", "The server answered tools/list with something that is not MCP."),
+    ],
+)
+async def test_tools_that_cannot_be_listed(client: DtmaClient, image: str, server_id: str, answer: str, reason: str) -> None:
+    steps, settled = await deploy(client, server_id, spec_of(image, "toolless", answer))
+    assert (settled.ready, settled.server.phase, settled.server.reason) == (False, Phase.UNHEALTHY, reason)
+    assert (steps[-1].step, steps[-1].state, steps[-1].detail) == (Step.TOOLS, StepState.FAILED, reason)
+    assert await client.server(server_id) == settled.server
 
 
 async def test_garbage_on_standard_output_is_logged_and_skipped(client: DtmaClient, image: str, server_id: str) -> None:
@@ -53,7 +98,7 @@ async def test_garbage_on_standard_output_is_logged_and_skipped(client: DtmaClie
         "42",
         "[]",
         '{"jsonrpc": "2.0", "broken',
-        "[" * 16384 + "… (100000 characters)",
+        "[" * 16344 + "… (100000 characters)",
         "more garbage",
         "\x00\ufffd",
     ]
@@ -100,7 +145,17 @@ async def test_a_server_that_keeps_crashing_is_given_up(client: DtmaClient, imag
     state = await eventually(given_up, 30)
     assert state is not None
     assert (state.phase, state.exit_code, state.restarts) == (Phase.CRASHED, 9, 4)
-    assert "It crashed 5 times within 10 minutes" in state.reason
+    assert state.reason == (
+        "The server exited with code 9 while it was running. "
+        "It crashed 5 times within 10 minutes and is not restarted any more. Look at its log, then start it again."
+    )
+    # Whoever asks for it again gets as many attempts again.
+    await ready(client, server_id, spec_of(image, "fickle"))
+
+    async def restarted_again() -> bool:
+        return (await client.server(server_id)).restarts > 4
+
+    await eventually(restarted_again, 30)
 
 
 async def test_a_container_that_somebody_removes_comes_back(client: DtmaClient, image: str, server_id: str, engine: DockerClient) -> None:

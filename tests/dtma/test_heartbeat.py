@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from dtma_client import DtmaClient
-from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, Phase
+from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, Phase, ServerState
 from tests.dtma.agent import Agent, eventually, free_port, ready, spec_of, until
 
 
@@ -19,6 +19,8 @@ class ControlPlane:
     def __init__(self) -> None:
         self.port = free_port()
         self.status = 200
+        self.interval = 30.0
+        self.resend = False
         self.heard: list[Heartbeat] = []
         self.authorizations: set[str | None] = set()
 
@@ -26,7 +28,9 @@ class ControlPlane:
         self.authorizations.add(request.headers.get("Authorization"))
         if self.status == 200:
             self.heard.append(Heartbeat.model_validate_json(await request.read()))
-        return web.Response(status=self.status, text=HeartbeatAnswer(interval_seconds=30).model_dump_json())
+        answer = HeartbeatAnswer(interval_seconds=self.interval, resend=self.resend)
+        self.resend = False
+        return web.Response(status=self.status, text=answer.model_dump_json())
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -40,8 +44,11 @@ class ControlPlane:
         finally:
             await runner.cleanup()
 
+    def states(self, server_id: str) -> list[ServerState]:
+        return [state for beat in self.heard for state in beat.servers if state.id == server_id]
+
     def phases(self, server_id: str) -> list[Phase]:
-        return [state.phase for beat in self.heard for state in beat.servers if state.id == server_id]
+        return [state.phase for state in self.states(server_id)]
 
 
 async def test_changes_are_told_at_once_and_tools_once(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
@@ -57,16 +64,16 @@ async def test_changes_are_told_at_once_and_tools_once(make_agent: Callable[...,
                 return control.phases(server_id)[-1:] == [phase]
 
             await eventually(lambda: told(Phase.RUNNING), 3)
-            first = next(one for one in control.heard[-1].servers if one.id == server_id)
+            first = control.states(server_id)[-1]
             assert (first.tools, first.tools_hash) == (state.tools, state.tools_hash)
             await client.stop(server_id)
             await eventually(lambda: told(Phase.STOPPED), 3)
-            later = next(one for one in control.heard[-1].servers if one.id == server_id)
+            later = control.states(server_id)[-1]
             assert (later.tools, later.tools_hash) == (None, state.tools_hash)
             await client.delete(server_id)
 
             async def gone() -> bool:
-                return server_id not in {one.id for one in control.heard[-1].servers}
+                return server_id not in {*control.heard[-1].unchanged, *(one.id for one in control.heard[-1].servers)}
 
             await eventually(gone, 3)
     assert control.authorizations == {"Bearer beat token"}
@@ -94,3 +101,61 @@ async def test_a_control_plane_that_is_away_is_told_everything_later(make_agent:
             assert control.phases(server_id) == [Phase.RUNNING]
             assert control.heard[0].servers[0].tools is not None
     assert agent.output.count("does not take heartbeats") == 1
+
+
+async def test_only_changes_are_told_and_everything_when_asked_for(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
+    control = ControlPlane()
+    control.interval = 1.0
+    quiet, busy = f"{server_id}q", f"{server_id}b"
+
+    async def quiet_is_known() -> bool:
+        return quiet in control.heard[-1].unchanged and busy in control.heard[-1].unchanged
+
+    async with control.listening():
+        agent = make_agent(heartbeat_url=f"http://127.0.0.1:{control.port}/beat")
+        await asyncio.to_thread(agent.start)
+        async with DtmaClient(agent.endpoint) as client:
+            await ready(client, quiet, spec_of(image, "workshop"))
+            await ready(client, busy, spec_of(image, "workshop"))
+            await eventually(quiet_is_known)
+            calm = len(control.heard)
+            await client.stop(busy)
+
+            async def told() -> bool:
+                return control.phases(busy)[-1:] == [Phase.STOPPED]
+
+            await eventually(told)
+            later = control.heard[calm:]
+            assert all(quiet in beat.unchanged and not any(state.id == quiet for state in beat.servers) for beat in later)
+            assert all(beat.since == before.sequence for before, beat in zip(control.heard, control.heard[1:], strict=False))
+            control.resend = True
+
+            async def complete() -> bool:
+                return control.heard[-1].since == 0 and {quiet, busy} <= {state.id for state in control.heard[-1].servers}
+
+            await eventually(complete)
+            assert control.states(quiet)[-1].tools is not None
+            await eventually(quiet_is_known)
+
+
+async def test_what_was_not_acknowledged_is_told_again(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
+    control = ControlPlane()
+    async with control.listening():
+        agent = make_agent(heartbeat_url=f"http://127.0.0.1:{control.port}/beat")
+        await asyncio.to_thread(agent.start)
+        async with DtmaClient(agent.endpoint) as client:
+            await ready(client, server_id, spec_of(image, "workshop"))
+
+            async def running() -> bool:
+                return control.phases(server_id)[-1:] == [Phase.RUNNING]
+
+            await eventually(running)
+            control.status = 500
+            await client.stop(server_id)
+            await asyncio.to_thread(until, lambda: "does not take heartbeats: it answered HTTP 500" in agent.output)
+            control.status = 200
+
+            async def stopped() -> bool:
+                return control.phases(server_id)[-1:] == [Phase.STOPPED]
+
+            await eventually(stopped, 15)

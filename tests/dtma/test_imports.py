@@ -9,10 +9,47 @@ import pytest
 
 from tests.dtma.agent import ROOT
 
+CONTROL_PLANE = {"django", "mcp", "mcp_types", "httpx2", "docker", "requests"}
+HEAVY = {
+    "aiohttp.web",
+    "click",
+    "cryptography",
+    "httpx",
+    "jsonschema",
+    "multiprocessing",
+    "orjson",
+    "pydantic.v1",
+    "pytest",
+    "setuptools",
+    "sqlite3",
+    "unittest",
+    "uvicorn.main",
+    "websockets",
+}
+"""Libraries that cost a process of 55 MB a megabyte or more, and that one import too many would bring back."""
+
+
+def loaded_with(package: str) -> set[str]:
+    """All modules of a new process that imports a package."""
+    program = f"import sys, {package}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert package in loaded
+    return set(loaded)
+
 
 @pytest.mark.parametrize("package", ["dtma.__main__", "dtma_client"])
 def test_nothing_of_the_control_plane_nor_the_sdk_is_loaded(package: str) -> None:
-    program = f"import sys, {package}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    assert CONTROL_PLANE.isdisjoint(loaded_with(package))
+
+
+def test_nothing_heavy_is_loaded() -> None:
+    assert HEAVY.isdisjoint(loaded_with("dtma.__main__"))
+
+
+def test_no_certificate_authority_is_loaded_before_it_is_needed() -> None:
+    program = """
+import gc, ssl, dtma.__main__
+print(*(len(one.get_ca_certs()) for one in gc.get_objects() if isinstance(one, ssl.SSLContext) and one.verify_mode is ssl.CERT_REQUIRED))
+"""
     loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    assert package.partition(".")[0] in loaded
-    assert {"django", "mcp", "mcp_types", "httpx2", "docker", "requests"}.isdisjoint(loaded)
+    assert set(loaded) == {"0"}

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dtma.observing.logs import FILE_BYTES, FOLLOWER_LINES, LINE_CHARACTERS, LogBook, read
+import pytest
+from pydantic import SecretStr
+
+from dtma.observing.follower import FOLLOWER_BYTES
+from dtma.observing.log_lines import LINE_CHARACTERS
+from dtma.observing.logs import FILE_BYTES, LogBook, read
 from dtma_client import DtmaClient
-from dtma_wire import LogLine
-from tests.dtma.agent import ready, say, spec_of
+from dtma_wire import LogLine, Phase
+from tests.dtma.agent import Agent, eventually, ready, say, spec_of
 
 
 async def test_a_line_arrives_within_a_second_of_being_printed(client: DtmaClient, image: str, server_id: str) -> None:
@@ -68,23 +75,33 @@ async def test_a_burst_arrives_whole(client: DtmaClient, image: str, server_id: 
     burst: list[str] = []
     async with aclosing(client.logs(server_id, tail=1, follow=True)) as batches:
         await anext(batches)
-        await say(client, server_id, "shout", text="burst", count=5000)
+        telling = asyncio.create_task(say(client, server_id, "shout", text="burst", count=100_000))
         async for batch in batches:
             burst += [line.text for line in batch]
-            if len(burst) >= 5000:
+            if len(burst) >= 100_000:
                 break
-    assert burst == [f"burst {number}" for number in range(5000)]
+        await telling
+    assert burst == [f"burst {number}" for number in range(100_000)]
 
 
 async def test_a_reader_that_is_too_slow_is_told_so(tmp_path: Path) -> None:
     log = LogBook(tmp_path, "s")
+    printed = 0
     with log.follow() as follower:
-        log.add("stderr", [f"{number}" for number in range(FOLLOWER_LINES + 25)])
-        batch = await anext(follower.batches())
-    lines = [LogLine.model_validate_json(line) for line in batch.splitlines()]
-    assert (lines[0].stream, lines[0].text) == ("dtma", "25 lines dropped: this reader was too slow.")
-    assert [line.text for line in lines[1:3]] == ["25", "26"]
-    assert len(lines) == FOLLOWER_LINES + 1
+        for printed in range(100, 100 * (FOLLOWER_BYTES // 1_000_000 + 2), 100):
+            log.add("stderr", [f"{number} {'x' * 10_000}" for number in range(printed - 100, printed)])
+        lines: list[LogLine] = []
+        async for batch in follower.batches():
+            lines += [LogLine.model_validate_json(line) for line in batch.splitlines()]
+            if lines[-1].text.startswith(f"{printed - 1} "):
+                break
+    dropped = printed - (len(lines) - 1)
+    assert dropped > 0
+    assert (lines[0].stream, lines[0].text) == ("dtma", f"{dropped} lines dropped: this reader was too slow.")
+    assert [line.text.split()[0] for line in lines[1:]] == [str(number) for number in range(dropped, printed)]
+    # Whoever resumes from the remark misses nothing of what came after it.
+    stamps = [line.ts for line in lines]
+    assert stamps == sorted(set(stamps))
     log.close()
 
 
@@ -108,4 +125,128 @@ def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
     log = LogBook(tmp_path, "s")
     log.add("stderr", ["y" * (LINE_CHARACTERS + 1)])
     assert log.last[0].text.endswith(f"… ({LINE_CHARACTERS + 1} characters)")
+    log.close()
+
+
+async def test_no_repeated_line_is_lost_or_doubled_while_dtma_is_away(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
+    agent = make_agent().start()
+    async with DtmaClient(agent.endpoint) as client:
+        await ready(client, server_id, spec_of(image, "consumer"))
+        await say(client, server_id, "tick")
+        await read_until(client, server_id, 60)
+    for number in range(2, 4):
+        agent.kill()
+        agent.start()
+        async with DtmaClient(agent.endpoint) as client:
+            await read_until(client, server_id, 60 * number)
+    async with DtmaClient(agent.endpoint) as client:
+        await eventually(lambda: is_running(client, server_id), 30)
+        printed = int(await say(client, server_id, "stop_ticking"))
+        assert len(await read_until(client, server_id, printed)) == printed
+
+
+async def is_running(client: DtmaClient, server_id: str) -> bool:
+    return (await client.server(server_id)).phase is Phase.RUNNING
+
+
+async def read_until(client: DtmaClient, server_id: str, count: int) -> list[LogLine]:
+    """All lines of standard error, once there are so many."""
+    lines: list[LogLine] = []
+    async with asyncio.timeout(30), aclosing(client.logs(server_id, follow=True)) as batches:
+        async for batch in batches:
+            lines += [line for line in batch if line.stream == "stderr"]
+            if len(lines) >= count:
+                break
+    return [line async for batch in client.logs(server_id) for line in batch if line.stream == "stderr"]
+
+
+async def test_stamps_grow_strictly(client: DtmaClient, image: str, server_id: str) -> None:
+    await ready(client, server_id, spec_of(image, "workshop"))
+    await asyncio.gather(*(say(client, server_id, "shout", text=stream, stream=stream, count=2000) for stream in ("stderr", "stdout")))
+    stamps = [line.ts for batch in [b async for b in client.logs(server_id)] for line in batch]
+    assert len(stamps) > 4000
+    assert stamps == sorted(set(stamps))
+
+
+def lines_of(log: LogBook) -> list[LogLine]:
+    return [LogLine.model_validate_json(line) for line in read(log.snapshot(), None, None).splitlines()]
+
+
+def test_stamps_pass_a_full_second_and_never_go_back(tmp_path: Path) -> None:
+    log = LogBook(tmp_path, "s")
+    end_of_second = datetime(2030, 1, 1, 23, 59, 59, 999_998, UTC)
+    log.add("stderr", ["a", "b", "c"], end_of_second)
+    log.add("stderr", ["d"], datetime(2029, 1, 1, tzinfo=UTC))
+    lines = lines_of(log)
+    assert [(line.text, line.ts) for line in lines] == [
+        (text, end_of_second + timedelta(microseconds=number)) for number, text in enumerate("abcd")
+    ]
+    assert tuple(lines) == log.last
+    log.close()
+
+
+def test_any_text_comes_back_as_it_was(tmp_path: Path) -> None:
+    log = LogBook(tmp_path, "s")
+    texts = ['say "hi"', "a\\n\\b", "tab\tbell\x07nul\x00", "žluťoučký 日本 🐎", "\u2028 and \u0085 and \r inside", "{}", ""]
+    log.add("stdout", texts)
+    assert [line.text for line in lines_of(log)] == texts
+    log.close()
+
+
+def test_overlapping_secrets_leave_no_part_of_one(tmp_path: Path) -> None:
+    log = LogBook(tmp_path, "s")
+    log.hide(
+        {
+            "ONE": SecretStr("abcdefgh"),
+            "TWO": SecretStr("ghijklmnop"),
+            "LINES": SecretStr("first line\nsecond line"),
+            "SHORT": SecretStr("x"),
+        }
+    )
+    log.add("stderr", ["x=abcdefghijklmnop.", "the first line", "abcdefghabcdefgh", "nothing"])
+    assert [line.text for line in lines_of(log)] == ["x=[ONE].", "the [LINES]", "[ONE][ONE]", "nothing"]
+    log.close()
+
+
+def test_the_end_of_a_line_that_was_cut_is_removed(tmp_path: Path) -> None:
+    log = LogBook(tmp_path, "s")
+    log.add("stderr", ["whole"])
+    log.close()
+    with (tmp_path / "s.ndjson").open("ab") as file:
+        file.write(b'{"ts":"2026-01-01T00:00:00.00')
+    again = LogBook(tmp_path, "s")
+    assert again.latest == lines_of(again)[-1].ts
+    again.add("stderr", ["next"])
+    assert [line.text for line in lines_of(again)] == ["whole", "next"]
+    again.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+async def test_a_full_disk_costs_lines_but_no_line_is_cut(small_disk: Path) -> None:
+    log = LogBook(small_disk, "s")
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * 50_000)
+    with log.follow() as follower:
+        for number in range(20):
+            log.add("stderr", [f"{number} " + "y" * 1000])
+        heard = await anext(follower.batches())
+        assert heard.count(b"\n") == 20  # followers hear them all the same
+        written = [line.text.split()[0] for line in lines_of(log)]
+        assert written == [str(number) for number in range(len(written))]
+        assert 0 < len(written) < 20
+        filler.unlink()
+        log.add("stderr", ["room again"])
+    remark, last = lines_of(log)[len(written) :]
+    assert (remark.stream, remark.text) == ("dtma", f"Lines missing here: {20 - len(written)}. They could not be written.")
+    assert last.text == "room again"
+    assert remark.ts < last.ts
     log.close()

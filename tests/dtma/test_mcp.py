@@ -57,9 +57,9 @@ async def test_clients_with_the_same_ids_get_their_own_answers(agent: Agent, wor
     assert answers == [[f"{number}-{call}" for call in range(10)] for number in range(12)]
 
 
-async def test_a_client_of_the_stateless_era_falls_back_to_initialize(agent: Agent, workshop: str) -> None:
+async def test_a_client_of_the_stateless_era_is_understood_by_an_older_server(agent: Agent, workshop: str) -> None:
     async with sdk_client(agent, workshop, mode="auto") as sdk:
-        assert sdk.protocol_version == "2025-11-25"
+        assert sdk.protocol_version == "2026-07-28"
         assert [tool.name for tool in (await sdk.list_tools()).tools] == ["echo"]  # the server's first page
         result = await sdk.call_tool("echo", {"text": "hi"})
         assert isinstance(result.content[0], TextContent)

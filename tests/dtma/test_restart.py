@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -13,12 +15,14 @@ from collections.abc import Callable
 from docker import DockerClient
 
 from dtma_client import DtmaClient
-from dtma_wire import Phase, PypiPackage, ServerSpec, ServerState
+from dtma_wire import Egress, Phase, PypiPackage, ServerSpec, ServerState, Volume
 from tests.dtma.agent import ENGINE_URL, ROOT, Agent, deploy, eventually, ready, say, spec_of, until
+
+KILLS = 15
 
 
 def containers_of(engine: DockerClient, server_id: str) -> list[str]:
-    found = engine.containers.list(all=True, filters={"label": f"io.agentopia.server={server_id}"})
+    found = engine.containers.list(all=True, filters={"label": f"io.agentopia.server={server_id}"}, ignore_removed=True)
     return [str(container.id) for container in found]
 
 
@@ -96,26 +100,51 @@ async def test_what_happened_meanwhile_is_repaired(
     assert containers_of(engine, f"{server_id}-off") == []
 
 
-async def test_killed_at_any_moment_of_a_deployment_there_is_one_container(
+async def test_what_was_ready_before_may_stumble_on_its_way_back(
+    make_agent: Callable[..., Agent], image: str, server_id: str, engine: DockerClient
+) -> None:
+    agent = make_agent().start()
+    async with DtmaClient(agent.endpoint) as client:
+        spec = spec_of(image, "stumbling", volumes=(Volume(name="data", path="/data"),))
+        before = await ready(client, server_id, spec)
+        agent.kill()
+        engine.containers.get(before.container).kill()
+        agent.start()
+        after = await running(client, server_id)
+        assert await say(client, server_id, "starts") == "3"
+        assert after.restarts == 1
+
+
+async def test_killed_at_any_moment_of_a_deployment_there_is_one_of_everything(
     make_agent: Callable[..., Agent], image: str, server_id: str, engine: DockerClient
 ) -> None:
     agent = make_agent()
-    spec = spec_of(image, "workshop")
-    for number, moment in enumerate((0.0, 0.04, 0.08, 0.16, 0.3)):
+    spec = spec_of(image, "workshop", volumes=(Volume(name="data", path="/data"),), egress=Egress.OPEN)
+    chance = random.Random(seed := time.time_ns())  # noqa: S311
+    print(f"kills are timed with the seed {seed}")
+    for number in range(1, KILLS + 1):
         agent.start()
         async with DtmaClient(agent.endpoint) as client:
-            stream = client.put_server(server_id, spec.model_copy(update={"generation": number + 1, "name": f"n{number}"}))
+            stream = client.put_server(
+                server_id, spec.model_copy(update={"generation": number, "arguments": (*spec.arguments, str(number))})
+            )
             await anext(stream)
             # The one place where time itself is the input: the kill must fall into the work wherever it happens to be.
-            await asyncio.sleep(moment)
+            await asyncio.sleep(chance.uniform(0, 0.5))
             agent.kill()
             await stream.aclose()
     agent.start()
     async with DtmaClient(agent.endpoint) as client:
         state = await running(client, server_id)
-        assert state.generation == 5
+        assert state.generation == KILLS
+        assert json.loads(await say(client, server_id, "argv")) == [str(KILLS)]
+        assert await say(client, server_id, "keep", text="written") == "written"
+        label = {"filters": {"label": f"io.agentopia.server={server_id}"}}
         assert containers_of(engine, server_id) == [state.container]
-        assert await say(client, server_id, "echo", text="alive") == "alive"
+        assert [network.name for network in engine.networks.list(**label)] == [f"agentopia-{server_id}"]
+        assert [volume.name for volume in engine.volumes.list(**label)] == [f"agentopia-{server_id}.data"]
+        await client.delete(server_id, "remove")
+        assert [*containers_of(engine, server_id), *engine.networks.list(**label), *engine.volumes.list(**label)] == []
 
 
 async def test_killed_during_a_build_leaves_nothing_running_and_the_next_one_finishes_it(

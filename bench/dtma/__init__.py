@@ -1,0 +1,1 @@
+"""What DTMA costs, without a control plane: ``python -m bench.dtma``."""

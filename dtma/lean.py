@@ -1,0 +1,53 @@
+"""Keeping this process small: what libraries load at import although DTMA never uses it. Import it before they are (``dtma.__main__``)."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import os
+import sys
+from types import ModuleType
+
+_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def _load_aiohttp() -> None:
+    """aiohttp reads all of the system's certificate authorities, 2 MB, when it is imported; DTMA's HTTP is to its own containers.
+
+    Whatever does speak TLS here brings its own context (``observing.heartbeat``): without one, no certificate is trusted.
+    """
+    before = {name: os.environ.get(name) for name in _TRUST}
+    os.environ.update(dict.fromkeys(_TRUST, os.devnull))
+    try:
+        importlib.import_module("aiohttp")
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _load_uvicorn() -> None:
+    """uvicorn's package imports its command line, and with it click and multiprocessing, 2 MB; an empty module is put in its place."""
+    unused = ModuleType("uvicorn.main")
+    for name in ("Server", "main", "run"):
+        setattr(unused, name, None)
+    sys.modules[unused.__name__] = unused
+    try:
+        importlib.import_module("uvicorn")
+    finally:
+        del sys.modules[unused.__name__]
+
+
+def give_back() -> None:
+    """Return memory that was needed only for a while, for starting above all, to the operating system. Takes a few milliseconds."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; musl has none
+    if trim is not None:
+        trim(0)
+
+
+_load_aiohttp()
+_load_uvicorn()

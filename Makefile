@@ -22,7 +22,7 @@ fmt: ## Format the code and mend what can be mended
 	@deploy/agentopia env
 	@$(PY) -m ruff check --fix --quiet . ; $(PY) -m ruff format .
 
-bench: ## Measure a fresh Agentopia (BENCH=calls for one of them)
+bench: ## Measure a fresh Agentopia (BENCH=calls for one of them; dtma and logs measure DTMA alone)
 	@deploy/agentopia env
 	@for name in $(BENCH); do $(PY) -m bench.$$name $(ARGS) || exit 1; done
 

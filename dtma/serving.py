@@ -12,7 +12,7 @@ import uvicorn.server
 
 from dtma.app import application
 from dtma.config import Config
-from dtma.lean import give_back
+from dtma.lean import settle
 from dtma.store import Home
 
 GRACE_SECONDS = 1
@@ -51,5 +51,5 @@ async def serve(config: Config, home: Home) -> None:
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        give_back()
+        settle()
         await server.serve()

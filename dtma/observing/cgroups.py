@@ -22,7 +22,7 @@ def open_gauges(container: str, pid: int, proc: Path = PROC) -> Gauges | None:
     except OSError:
         return None
     gauges: Gauges
-    if "memory" in paths and "cpuacct" in paths:
+    if {"memory", "cpuacct"} <= paths.keys() & mounts.keys():
         gauges = V1({name: mounts[name] / path for name, path in paths.items() if name in mounts}, network, proc)
     elif "" in paths and "" in mounts:
         gauges = V2(mounts[""] / paths[""], network)
@@ -182,7 +182,7 @@ class V1(Gauges):
         """Bytes read from and written to disks. Newer kernels count them per group only where a limit is set; then its processes tell."""
         name = "blkio.throttle.io_service_bytes"
         lines = [line.split() for line in self._files.read(name).splitlines()] if name in self._files else []
-        if any(len(words) == 3 for words in lines):
+        if any(len(words) == 3 and words[2] != b"0" for words in lines):
             return (
                 sum(int(words[2]) for words in lines if words[1] == b"Read"),
                 sum(int(words[2]) for words in lines if words[1] == b"Write"),

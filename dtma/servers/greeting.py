@@ -14,8 +14,8 @@ from dtma.servers.attachment import Attachment
 from dtma.servers.starting import Starter, Tools
 from dtma.tasks import cancelled
 
-DISCOVER_SECONDS = 3.0
-"""How long a server that reads what it is sent may take to answer ``server/discover``. Many that do not know it ignore it."""
+DISCOVER_SECONDS = 10.0
+"""How long a server that reads what it is sent may take to answer ``server/discover``. Some that do not know it ignore it, which is remembered."""
 
 
 class OtherEra(Failure):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PACKAGE = "@modelcontextprotocol/conformance"
 VERSION = "0.2.0-alpha.12"  # the newest release lacks 2026-07-28
-SECONDS = 150
+SECONDS = 300
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SCENARIO = re.compile(r"^([✓✗]) (\S+): (.*)$", re.MULTILINE)

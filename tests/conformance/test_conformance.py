@@ -20,15 +20,15 @@ from dtma_wire import HttpTransport, PypiPackage, ServerSpec, StdioTransport
 from tests.conformance.front import with_token
 from tests.conformance.suite import installed, judge
 from tests.dtma.agent import ENGINE_URL, ROOT, TOKEN, Agent, ready, spec_of
-from tests.dtma.conftest import agent, client, engine, server_id, toolbox
+from tests.dtma.conftest import client, engine, server_id, toolbox
 
-__all__ = ["agent", "client", "engine", "server_id", "toolbox"]
+__all__ = ["client", "engine", "server_id", "toolbox"]
 
 FOLDER = Path(__file__).parent
 SCORED = {"2025-11-25": 30, "2026-07-28": 37}
 PORT = 3000
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("conformance")]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("conformance")]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,14 @@ def everything(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -
     engine.images.build(fileobj=context, custom_context=True, tag=tag, buildargs={"BASE": asyncio.run(sdk())}, rm=True)
     yield tag
     engine.images.remove(tag, force=True)
+
+
+@pytest.fixture(scope="module")
+def agent(toolbox: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    """A DTMA with patience: a server that takes long to say that it speaks an era would be translated, and that is not what is judged."""
+    agent = Agent(tmp_path_factory.mktemp("dtma"), toolbox, handshake_seconds=60).start()
+    yield agent
+    agent.stop()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 import tarfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +17,7 @@ from docker import DockerClient
 
 from dtma.builds import Builder
 from dtma.engine import Engine
+from dtma.isolation import secret_files
 from dtma.isolation.firewall import Firewall
 from dtma.labels import LABEL_TOOLBOX
 from dtma_client import DtmaClient
@@ -47,6 +49,8 @@ def toolbox(engine: DockerClient) -> Iterator[str]:
     for volume in engine.volumes.list(**label):
         volume.remove(force=True)
     asyncio.run(Firewall(toolbox, lambda: ()).apply())
+    for place in secret_files._PLACES:
+        shutil.rmtree(place / secret_files._name(toolbox), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 
+import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from dtma_client import DtmaClient
 from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, Phase, ServerState
@@ -33,12 +42,12 @@ class ControlPlane:
         return web.Response(status=self.status, text=answer.model_dump_json())
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
+    async def listening(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
         app = web.Application()
         app.router.add_post("/beat", self.take)
         runner = web.AppRunner(app)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=tls).start()
         try:
             yield
         finally:
@@ -159,3 +168,43 @@ async def test_what_was_not_acknowledged_is_told_again(make_agent: Callable[...,
                 return control.phases(server_id)[-1:] == [Phase.STOPPED]
 
             await eventually(stopped, 15)
+
+
+def certificate_for_this_host(folder: Path) -> Path:
+    """A certificate that vouches for itself, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "control plane")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "control-plane.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+async def test_a_control_plane_behind_tls_is_believed_only_with_a_certificate_that_the_system_trusts(
+    make_agent: Callable[..., Agent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = ControlPlane()
+    certificate = certificate_for_this_host(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    async with control.listening(tls):
+        stranger = make_agent(heartbeat_url=f"https://127.0.0.1:{control.port}/beat")
+        await asyncio.to_thread(stranger.start)
+        await asyncio.to_thread(until, lambda: "certificate verify failed" in stranger.output)
+        assert control.heard == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        believer = make_agent(heartbeat_url=f"https://127.0.0.1:{control.port}/beat")
+        await asyncio.to_thread(believer.start)
+
+        async def heard() -> bool:
+            return bool(control.heard)
+
+        await eventually(heard)

@@ -12,8 +12,10 @@ from tests.dtma.agent import ROOT
 CONTROL_PLANE = {"django", "mcp", "mcp_types", "httpx2", "docker", "requests"}
 HEAVY = {
     "aiohttp.web",
+    "anyio._backends._asyncio",
     "click",
     "cryptography",
+    "frozenlist._frozenlist",
     "httpx",
     "jsonschema",
     "multiprocessing",

@@ -22,6 +22,13 @@ USES: dict[str, list[tuple[str, dict[str, Any], str]]] = {
         ("write_query", {"query": "INSERT INTO pets VALUES ('Rex')"}, "affected_rows"),
         ("read_query", {"query": "SELECT name FROM pets"}, "Rex"),
     ],
+    "azure": [
+        (
+            "bicepschema",
+            {"intent": "a", "command": "bicepschema_get", "parameters": {"resource-type": "Microsoft.Storage/storageAccounts"}},
+            "apiVersion",
+        )
+    ],
     "everything": [("echo", {"message": "hello"}, "Echo: hello")],
     "everything-http": [("echo", {"message": "hello"}, "Echo: hello")],
     "filesystem": [

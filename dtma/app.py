@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -81,20 +82,28 @@ async def application(config: Config, home: Home) -> AsyncIterator[ASGIApp]:
     routes = Routes(dtma.services, dtma.fleet, dtma.board)
     dtma.start()
     try:
-        yield Authenticate(Front(Router(routes.table())), config.access_token_sha256)
+        yield Authenticate(Front(routes.mcp, Router(routes.table())), config.access_token_sha256)
     finally:
         await dtma.stop()
 
 
-class Front:
-    """Turns refusals into answers. A router and this are all of Starlette that is used: each further layer costs every tool call."""
+_MCP = re.compile("/v1/servers/(?P<server_id>[^/]+)/mcp")
 
-    def __init__(self, router: Router) -> None:
+
+class Front:
+    """Turns refusals into answers. Tool calls do not pass the router, nor any other layer of Starlette: they would pay for each."""
+
+    def __init__(self, mcp: ASGIApp, router: Router) -> None:
+        self._mcp = mcp
         self._router = router
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self  # with it, the router raises what it has no route for
         try:
+            if (called := _MCP.fullmatch(scope["path"])) is not None:
+                scope["path_params"] = called.groupdict()
+                await self._mcp(scope, receive, send)
+                return
+            scope["app"] = self  # with it, the router raises what it has no route for
             await self._router(scope, receive, send)
         except Refusal as refusal:
             await refused(Request(scope), refusal)(scope, receive, send)

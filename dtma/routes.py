@@ -66,10 +66,9 @@ class Routes:
         self._board = board
 
     def table(self) -> list[BaseRoute]:
-        """What is served where."""
+        """What is served where, but for ``mcp``."""
         one = "/v1/servers/{server_id}"
         return [
-            Route(one + "/mcp", _Mcp(self._fleet)),  # first, since routes are tried in order and this one carries every tool call
             Route("/v1/info", self.info, methods=["GET"]),
             Route("/v1/events", self.events, methods=["GET"]),
             Route("/v1/servers", self.servers, methods=["GET"]),
@@ -147,6 +146,10 @@ class Routes:
             return ndjson(self._follow_events())
         return ndjson(_each([_event(state) for state in self._board.states]))
 
+    async def mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """``ANY /v1/servers/{id}/mcp``: handed to the endpoint of the running container. Plain ASGI: it carries every tool call."""
+        await self._fleet.find(scope["path_params"]["server_id"]).endpoint(scope, receive, send)
+
     def _lifecycle(self, request: Request) -> tuple[Server, int | None]:
         generation = _query(_Lifecycle, request).generation
         return self._fleet.find(request.path_params["server_id"]), generation
@@ -155,21 +158,6 @@ class Routes:
         with self._board.watch(current=True) as watch:
             async for state in watch.changes():
                 yield _event(state)
-
-
-class _Mcp:
-    """``ANY /v1/servers/{id}/mcp``: handed to the endpoint of the server's running container."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            endpoint = self._fleet.find(scope["path_params"]["server_id"]).endpoint
-        except Refusal as refusal:
-            await refused(Request(scope), refusal)(scope, receive, send)
-            return
-        await endpoint(scope, receive, send)
 
 
 def refused(request: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ import uvicorn.server
 
 from dtma.app import application
 from dtma.config import Config
+from dtma.joining import JoiningProtocol
 from dtma.lean import settle
 from dtma.store import Home
 
@@ -39,7 +40,7 @@ async def serve(config: Config, home: Home) -> None:
                 app,
                 host=config.host,
                 port=config.port,
-                http="httptools",
+                http=JoiningProtocol,
                 ws="none",
                 lifespan="off",
                 access_log=False,

@@ -8,12 +8,14 @@ from typing import Any, Protocol
 
 from dtma.engine import Engine
 from dtma.engine.attach import Attach
+from dtma.errors import Failure
 from dtma.mcp.bridge import Bridge
-from dtma.mcp.messages import Message
+from dtma.mcp.messages import SERVER_GONE, Message, RpcError
 from dtma.observing.cost import Meter
 from dtma.observing.gap import Gap
 from dtma.observing.logs import LogBook
 from dtma.observing.stats import Sampler, Watched
+from dtma.servers.ending import NOTICE_SECONDS
 from dtma.servers.health import Pulse
 from dtma.tasks import cancelled
 
@@ -85,6 +87,9 @@ class Attachment:
         working = asyncio.ensure_future(work)
         try:
             await asyncio.wait({working, self._reading}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done() and _broke_off(working):  # a container that ends may be noticed first by who writes to it
+                await asyncio.wait({self._reading}, timeout=NOTICE_SECONDS)
+                return None if self._reading.done() else working.result()
             return working.result() if working.done() else None
         finally:
             if not working.done():
@@ -125,3 +130,10 @@ class Attachment:
     def _write(self, stream: str, lines: list[bytes]) -> None:
         texts = [line.decode(errors="replace") for line in lines]
         (self._log if self._gap is None else self._gap).add(stream, texts)
+
+
+def _broke_off(work: asyncio.Future[Any]) -> bool:
+    """Whether it failed as it would if the server had gone in the middle; nothing but that has these codes, or hardly anything."""
+    failure = None if work.cancelled() else work.exception()
+    cause = failure.__cause__ if isinstance(failure, Failure) else None
+    return isinstance(cause, RpcError) and cause.rpc_code in (SERVER_GONE, 0)

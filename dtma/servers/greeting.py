@@ -15,7 +15,7 @@ from dtma.servers.starting import Starter, Tools
 from dtma.tasks import cancelled
 
 DISCOVER_SECONDS = 10.0
-"""How long a server that reads what it is sent may take to answer ``server/discover``. Some that do not know it ignore it, which is remembered."""
+"""How long a server that reads what it is sent may take to answer ``server/discover``. Some ignore it, which is remembered."""
 
 
 class OtherEra(Failure):

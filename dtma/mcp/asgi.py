@@ -16,6 +16,7 @@ from dtma.mcp.messages import INVALID_REQUEST, PARSE_ERROR, Message, encode, fai
 from dtma.tasks import cancelled
 
 JSON = (b"content-type", b"application/json")
+MAX_BATCH = 100
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -65,15 +66,21 @@ async def read_whole(receive: Receive) -> bytes | None:
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, INVALID_REQUEST, f"A message may have at most {limit} MB.") from None
 
 
-def message_in(body: bytes) -> Message:
-    """The one JSON-RPC message in a body; raises ``Refused``."""
+def messages_in(body: bytes) -> Message | list[Message]:
+    """The JSON-RPC message in a body, or those of a batch; raises ``Refused``."""
     try:
-        message: Any = parse(body)
+        said: Any = parse(body)
     except ValueError as error:
         reason = "The body is nested too deeply." if "nested" in str(error) else "The body is not JSON."
         raise Refused(HTTPStatus.BAD_REQUEST, PARSE_ERROR, reason) from None
-    if isinstance(message, list):
-        raise Refused(HTTPStatus.BAD_REQUEST, INVALID_REQUEST, "Batches are not supported: send one message per request.")
+    if not isinstance(said, list):
+        return _checked(said)
+    if not 0 < len(said) <= MAX_BATCH:
+        raise Refused(HTTPStatus.BAD_REQUEST, INVALID_REQUEST, f"A batch has 1 to {MAX_BATCH} messages.")
+    return [_checked(message) for message in said]
+
+
+def _checked(message: Any) -> Message:
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise Refused(HTTPStatus.BAD_REQUEST, INVALID_REQUEST, "The body is not a JSON-RPC 2.0 message.")
     method = message.get("method")

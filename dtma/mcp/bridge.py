@@ -34,6 +34,7 @@ from dtma.mcp.messages import (
     notification,
     params_of,
     parse,
+    result_in,
     success,
 )
 from dtma.mcp.notices import Notices
@@ -165,12 +166,7 @@ class Bridge:
                 pass
         finally:
             self._forget(call)
-        if "error" in response:
-            raise RpcError(response["error"])
-        result = response.get("result")
-        if not isinstance(result, dict):
-            raise RpcError({"code": 0, "message": f"it answered {method} with something that is not a result"})
-        return result
+        return result_in(response, method)
 
     @property
     def open_calls(self) -> int:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from dtma.mcp.asgi import Refused, check_content_type, check_origin, message_in, read_whole, respond
+from dtma.mcp.asgi import Refused, check_content_type, check_origin, messages_in, read_whole, respond
 from dtma.mcp.connection import Connections, Era
 from dtma.mcp.errands import Errands
 from dtma.mcp.interpreter import Interpreter
@@ -60,7 +60,11 @@ class Endpoint:
             match scope["method"]:
                 case "POST":
                     check_content_type(headers)
-                    await self._post(headers, message_in(body), receive, send)
+                    said = messages_in(body)
+                    if isinstance(said, list):
+                        await self._handshake.post_batch(headers, said, receive, send)
+                    else:
+                        await self._post(headers, said, receive, send)
                 case "GET" | "DELETE" if era_of(headers.get("mcp-protocol-version")) is Era.STATELESS:
                     await respond(send, HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"POST"))
                 case "GET":

@@ -12,7 +12,7 @@ import aiohttp
 from dtma.errors import Failure
 from dtma.mcp.asgi import MAX_BODY_BYTES
 from dtma.mcp.http_upstream import AnswerTooLarge, whole
-from dtma.mcp.messages import SERVER_GONE, Message, RpcError, failure, is_response, parse
+from dtma.mcp.messages import SERVER_GONE, Message, failure, is_response, parse, result_in
 from dtma.mcp.sse_events import Blocks, Event, EventTooLarge, event_of
 from dtma.tasks import cancelled
 
@@ -92,12 +92,7 @@ async def result_of(exchange: HttpExchange, method: str) -> Message:
             pass
     finally:
         await exchange.cancel("DTMA no longer waits.")
-    if "error" in response:
-        raise RpcError(response["error"])
-    result = response.get("result")
-    if not isinstance(result, dict):
-        raise RpcError({"code": 0, "message": f"it answered {method} with something that is not a result"})
-    return result
+    return result_in(response, method)
 
 
 async def at_once(response: Message) -> AsyncGenerator[Message]:

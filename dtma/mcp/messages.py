@@ -64,6 +64,21 @@ def is_response(message: Message) -> bool:
     return "method" not in message
 
 
+def is_request(message: Message) -> bool:
+    """Whether it wants a response."""
+    return "method" in message and "id" in message
+
+
+def result_in(response: Message, method: str) -> Message:
+    """The result that a response carries; raises ``RpcError``."""
+    if "error" in response:
+        raise RpcError(response["error"])
+    result = response.get("result")
+    if not isinstance(result, dict):
+        raise RpcError({"code": 0, "message": f"it answered {method} with something that is not a result"})
+    return result
+
+
 def success(request_id: Any, result: Message) -> Message:
     """The response to a request that was carried out."""
     return {"jsonrpc": "2.0", "id": request_id, "result": result}

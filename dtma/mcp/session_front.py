@@ -10,9 +10,10 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Send
 
 from dtma.mcp.asgi import JSON, Refused, accepts_events, respond, while_connected
+from dtma.mcp.batches import BATCHES, answer_batch, response_of
 from dtma.mcp.connection import Busy, Connection, Exchange, Gone
 from dtma.mcp.errands import Errands
-from dtma.mcp.messages import BUSY, INVALID_REQUEST, Message, encode, is_response, params_of, success
+from dtma.mcp.messages import BUSY, INVALID_REQUEST, Message, encode, is_request, is_response, params_of, success
 from dtma.mcp.sessions import Session, Sessions
 from dtma.mcp.stateless_rules import unsupported
 from dtma.mcp.streams import KEEPALIVE_SECONDS, STANDALONE, CallStream, EventWriter, within
@@ -41,17 +42,38 @@ class SessionFront:
             await while_connected(receive, self._initialize(message, send))
             return
         session = self._session(headers)
-        if method is None:
-            exchange = session.questions.pop(message["id"], None)
-            if exchange is not None:
-                await exchange.answer(message)
-            await respond(send, HTTPStatus.ACCEPTED)
-        elif "id" not in message:
-            await (await self._connection(session, message)).notify(message, session)
-            await respond(send, HTTPStatus.ACCEPTED)
-        else:
+        if is_request(message):
             with session.busy():
                 await while_connected(receive, self._answer(message, session, accepts_events(headers), send))
+        else:
+            await self._take(message, session)
+            await respond(send, HTTPStatus.ACCEPTED)
+
+    async def post_batch(self, headers: Headers, messages: list[Message], receive: Receive, send: Send) -> None:
+        """Several messages of a client's at once; raises ``Refused``."""
+        session = self._session(headers)
+        if session.version != BATCHES:
+            raise Refused(HTTPStatus.BAD_REQUEST, INVALID_REQUEST, f"Only MCP {BATCHES} has batches: send one message per request.")
+        requests = [message for message in messages if is_request(message)]
+        for message in messages:
+            if not is_request(message):
+                await self._take(message, session)
+        if not requests:
+            await respond(send, HTTPStatus.ACCEPTED)
+            return
+
+        async def open_call(request: Message) -> Exchange:
+            return await (await self._connection(session, request)).open(request, session)
+
+        with session.busy():
+            await while_connected(receive, answer_batch(requests, open_call, send))
+
+    async def _take(self, message: Message, session: Session) -> None:
+        """A notification, or the answer to a question."""
+        if "method" in message:
+            await (await self._connection(session, message)).notify(message, session)
+        elif (exchange := session.questions.pop(message["id"], None)) is not None:
+            await exchange.answer(message)
 
     async def get(self, headers: Headers, receive: Receive, send: Send) -> None:
         """The session's event stream, or the rest of one that broke; raises ``Refused``."""
@@ -102,7 +124,7 @@ class SessionFront:
             return
         stream = None
         try:
-            first = await _first(exchange) if events else await _response(exchange)
+            first = await _first(exchange) if events else await response_of(exchange)
             if first is not None and is_response(first):
                 await respond(send, HTTPStatus.OK, JSON, body=encode(first))
                 return
@@ -188,15 +210,6 @@ class SessionFront:
 
 async def _first(exchange: Exchange) -> Message | None:
     return await within(EVENTS_AFTER_SECONDS, exchange)
-
-
-async def _response(exchange: Exchange) -> Message:
-    """For a client that takes no events: nothing but the response, and nobody to answer questions."""
-    while not is_response(message := await exchange.next()):
-        if "id" in message:
-            text = "This client cannot be asked: it does not accept text/event-stream."
-            await exchange.answer({"jsonrpc": "2.0", "id": message["id"], "error": {"code": INVALID_REQUEST, "message": text}})
-    return message
 
 
 def _negotiate(requested: object, opening: Message) -> str:

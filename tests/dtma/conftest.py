@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import docker
 import pytest
 from docker import DockerClient
@@ -22,7 +23,8 @@ from dtma.isolation.firewall import Firewall
 from dtma.labels import LABEL_TOOLBOX
 from dtma_client import DtmaClient
 from dtma_wire import PypiPackage
-from tests.dtma.agent import ENGINE_URL, Agent
+from tests.dtma.agent import ENGINE_URL, Agent, ready, spec_of
+from tests.dtma.mcp_raw import http_to
 
 SERVERS = Path(__file__).parent / "servers"
 
@@ -125,6 +127,20 @@ async def client(agent: Agent) -> AsyncIterator[DtmaClient]:
     """A client of the shared DTMA."""
     async with DtmaClient(agent.endpoint) as client:
         yield client
+
+
+@pytest.fixture
+async def older(client: DtmaClient, image: str, server_id: str) -> str:
+    """The id of a running server of the handshake era."""
+    await ready(client, server_id, spec_of(image, "older"))
+    return server_id
+
+
+@pytest.fixture
+async def http(agent: Agent) -> AsyncIterator[aiohttp.ClientSession]:
+    """For clients of the shared DTMA that speak MCP by hand."""
+    async with http_to(agent) as http:
+        yield http
 
 
 @pytest.fixture

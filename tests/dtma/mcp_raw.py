@@ -16,6 +16,8 @@ from tests.dtma.agent import TOKEN, Agent
 RESERVED = "io.modelcontextprotocol/"
 STATELESS = "2026-07-28"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+REPLY = {"role": "assistant", "content": {"type": "text", "text": "indeed"}, "model": "m"}
+"""What a client's model says to every question."""
 SECONDS = 20
 
 type Message = dict[str, Any]

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import mcp_types as t
-import pytest
 from mcp.client import ClientRequestContext
 
-from dtma_client import DtmaClient
-from tests.dtma.agent import Agent, eventually, ready, sdk_client, spec_of
-from tests.dtma.mcp_raw import RESERVED, STATELESS, Raw, Visitor, http_to, path_of, text_of
+from tests.dtma.agent import Agent, eventually, sdk_client
+from tests.dtma.mcp_raw import REPLY, RESERVED, STATELESS, Raw, Visitor, path_of, text_of
 
 ASKED = {"elicitation": {}, "sampling": {}, "roots": {}}
 WORD = {"action": "accept", "content": {"word": "yes"}}
-REPLY = {"role": "assistant", "content": {"type": "text", "text": "indeed"}, "model": "m"}
-
-
-@pytest.fixture
-async def older(client: DtmaClient, image: str, server_id: str) -> str:
-    """The id of a running server of the handshake era."""
-    await ready(client, server_id, spec_of(image, "older"))
-    return server_id
-
-
-@pytest.fixture
-async def http(agent: Agent) -> AsyncIterator[aiohttp.ClientSession]:
-    async with http_to(agent) as http:
-        yield http
 
 
 async def parked(visitor: Visitor, tool: str = "quiz", **arguments: Any) -> dict[str, Any]:

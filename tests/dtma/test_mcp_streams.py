@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from docker import DockerClient
 
 from dtma_client import DtmaClient
-from tests.dtma.agent import Agent, eventually, ready, spec_of
-from tests.dtma.mcp_raw import Raw, Visitor, http_to, path_of, text_of
+from tests.dtma.agent import eventually
+from tests.dtma.mcp_raw import REPLY, Raw, Visitor, path_of, text_of
 
 ASKED = {"sampling": {}}
-REPLY = {"role": "assistant", "content": {"type": "text", "text": "indeed"}, "model": "m"}
 MEGABYTE = 1024 * 1024
-
-
-@pytest.fixture
-async def older(client: DtmaClient, image: str, server_id: str) -> str:
-    """The id of a running server of the handshake era."""
-    await ready(client, server_id, spec_of(image, "older"))
-    return server_id
-
-
-@pytest.fixture
-async def http(agent: Agent) -> AsyncIterator[aiohttp.ClientSession]:
-    async with http_to(agent) as http:
-        yield http
 
 
 async def test_a_stream_that_broke_goes_on_where_it_was(http: aiohttp.ClientSession, older: str) -> None:
@@ -202,3 +187,31 @@ async def test_there_are_only_so_many_sessions(http: aiohttp.ClientSession, olde
         # One that is in use stays.
         await busy.request("x-release", {"gate": "g"})
         assert text_of(await answer.response()) == "released"
+
+
+async def test_a_batch_is_answered_by_one_array_in_the_version_that_has_batches(http: aiohttp.ClientSession, older: str) -> None:
+    raw = await Raw(http, path_of(older)).begin({"sampling": {}}, "2025-03-26")
+    told = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    asks = [
+        {"jsonrpc": "2.0", "id": "a", "method": "tools/list"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "quiz", "arguments": {}}},
+        {"jsonrpc": "2.0", "id": 3, "method": "initialize", "params": {}},
+    ]
+    async with http.post(raw.path, json=[told, *asks], headers=raw.session) as answer:
+        listed, quiz, again = await answer.json()
+    assert (listed["id"], quiz["id"], again["id"]) == ("a", 2, 3)
+    assert listed["result"]["tools"]
+    assert "cannot be asked" in str(quiz)
+    assert "not part of a batch" in again["error"]["message"]
+    async with http.post(raw.path, json=[told], headers=raw.session) as answer:
+        assert answer.status == 202
+    for wrong in ([], [told] * 101, [7]):
+        async with http.post(raw.path, json=wrong, headers=raw.session) as answer:
+            assert answer.status == 400
+
+
+async def test_newer_versions_have_no_batches(http: aiohttp.ClientSession, older: str) -> None:
+    raw = await Raw(http, path_of(older)).begin()
+    async with http.post(raw.path, json=[{"jsonrpc": "2.0", "id": 1, "method": "ping"}], headers=raw.session) as answer:
+        assert answer.status == 400
+        assert "one message per request" in (await answer.json())["error"]["message"]

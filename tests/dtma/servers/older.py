@@ -231,6 +231,8 @@ def answer(message):
     if method in ("ping", "x-release"):  # no call, so a question that follows cannot belong to it
         gate(params.get("gate")).set()
         return {}
+    if method == "x-seen":
+        return {"seen": seen}
     return {"code": -32601, "message": f"Method not found: {method}"}
 
 

@@ -20,6 +20,10 @@ from deploy.local.services import ensure_services
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
+PROGRAMS = {"docker-registry": "docker-registry", "faketime": "faketime", "ip": "iproute2", "openssl": "openssl"}
+"""What tests of the host agent need of the system (images to pull, a clock that jumps, networks, certificates), with its package."""
+
+
 def find_browser() -> str | None:
     return next((path for path in map(shutil.which, BROWSERS) if path), None)
 
@@ -59,6 +63,16 @@ def shared_out(arguments: list[str]) -> list[str]:
     return [f"--numprocesses={max(2, os.cpu_count() or 1)}", "--dist=loadgroup", "--no-loadscope-reorder"]
 
 
+def ensure_programs() -> None:
+    """Install what the tests use of the system, before several processes might at once. Raises LaunchError."""
+    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    if missing:
+        try:
+            install_packages(missing)
+        except AptError as error:
+            raise LaunchError(f"The tests need {', '.join(missing)}: {error}") from error
+
+
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
     """pytest's exit code. Ctrl-C reaches pytest by itself; another signal is handed on, so that its fixtures clean up."""
     tests = subprocess.Popen(
@@ -83,6 +97,7 @@ def test(arguments: list[str]) -> int:
         ensure_base(client)
         browser = ensure_browser()
         ensure_driver()
+        ensure_programs()
         state = home.read_state()
         services = ensure_services(home, state, client)
         client.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import uuid
@@ -11,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.debian import install_packages
 from tests.dtma.agent import free_port, until
 
 PROGRAM = "docker-registry"
@@ -37,8 +35,6 @@ class Registry:
 @contextmanager
 def running_registry(folder: Path, inside: Sequence[str] = ()) -> Iterator[Registry]:
     """A registry with its data in a folder, for as long as the block lasts. ``inside`` begins commands that see another loopback."""
-    if shutil.which(PROGRAM) is None:
-        install_packages([PROGRAM])
     address = f"127.0.0.1:{free_port()}"
     config = folder / "config.yml"
     storage = folder / "storage"

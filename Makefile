@@ -3,7 +3,7 @@
 .PHONY: help run test check fmt bench lock clean
 
 PY := .venv/bin/python
-BENCH := deploy calls
+BENCH := deploy calls dtma logs
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16

@@ -46,6 +46,24 @@ class Environment(BaseSettings):
     public_url: str = Field(
         default="", description="Address under which browsers reach the dashboard; `https://…` switches secure cookies on."
     )
+    intake_host: str = Field(
+        default="127.0.0.1", description="Address on which toolboxes are listened to; `0.0.0.0` where toolboxes are on other machines."
+    )
+    intake_port: int = Field(default=0, ge=0, le=65535, description="Port for toolboxes (TLS); 0: PORT + 1000.")
+    intake_url: str = Field(
+        default="",
+        pattern="^(https://.*)?$",
+        description="Address under which toolboxes reach that port; by default the host of PUBLIC_URL, else of INTAKE_HOST.",
+    )
+    control_plane_addresses: list[str] = Field(
+        default=[], description="JSON list of the networks (CIDR) from which toolboxes are called; a droplet's firewall admits these alone."
+    )
+    digitalocean_api_url: str = Field(
+        default="https://api.digitalocean.com", pattern="^https?://", description="DigitalOcean's API; tests name another one."
+    )
+    toolbox_certificate_days: float = Field(
+        default=7, gt=0, le=90, description="How long a toolbox's certificate is valid; it renews itself."
+    )
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="How much the control plane logs.")
     heartbeat_seconds: float = Field(default=15, gt=0, le=300, description="How often a toolbox reports; three missed make it silent.")
     tool_call_timeout_seconds: float = Field(default=120, gt=0, le=3600, description="How long one tool call may take.")

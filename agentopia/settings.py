@@ -161,10 +161,22 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "due-deployments": {"task": "mcp_registry.dispatch_due_deployments", "schedule": 2.0, "options": {"expires": 10}},
-    "silent-toolboxes": {"task": "mcp_registry.publish_silent_toolboxes", "schedule": 5.0, "options": {"expires": 10}},
+    "silent-toolboxes": {"task": "toolboxes.note_silence", "schedule": 5.0, "options": {"expires": 10}},
+    "metrics": {"task": "toolboxes.roll_up_metrics", "schedule": 15.0, "options": {"expires": 30}},
+    "old-events": {"task": "toolboxes.forget_old", "schedule": 3600.0, "options": {"expires": 600}},
+    "due-jobs": {"task": "toolboxes.dispatch_due_jobs", "schedule": 2.0, "options": {"expires": 10}},
+    "machines": {"task": "toolboxes.look_after_machines", "schedule": 300.0, "options": {"expires": 300}},
     "interrupted-calls": {"task": "agents.close_interrupted_calls", "schedule": 30.0, "options": {"expires": 30}},
 }
 
+PUBLIC_URL = (ENVIRONMENT.public_url or f"http://127.0.0.1:{ENVIRONMENT.port}").rstrip("/")
+INTAKE_HOST = ENVIRONMENT.intake_host
+INTAKE_PORT = ENVIRONMENT.intake_port or ENVIRONMENT.port + 1000
+_reached_at = urlsplit(ENVIRONMENT.public_url).hostname or (INTAKE_HOST if INTAKE_HOST != "0.0.0.0" else "127.0.0.1")  # noqa: S104
+INTAKE_URL = ENVIRONMENT.intake_url.rstrip("/") or f"https://{_reached_at}:{INTAKE_PORT}"
+CONTROL_PLANE_ADDRESSES = ENVIRONMENT.control_plane_addresses
+DIGITALOCEAN_API_URL = ENVIRONMENT.digitalocean_api_url
+TOOLBOX_CERTIFICATE_DAYS = ENVIRONMENT.toolbox_certificate_days
 HEARTBEAT_SECONDS = ENVIRONMENT.heartbeat_seconds
 TOOL_CALL_TIMEOUT_SECONDS = ENVIRONMENT.tool_call_timeout_seconds
 

@@ -8,11 +8,12 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
 from agentopia.health import healthz
-from mcp_registry.dtma_views import heartbeat
+from toolboxes.install_views import install
 
 urlpatterns = [
     path("", include("mcp_registry.urls")),
     path("toolboxes/", include("toolboxes.urls")),
+    path("install/<str:token>", install, name="install"),
     path("servers/", include("agents.urls")),
     path("accounts/", include("accounts.urls")),
     path("", include("agentopia.lib.urls")),
@@ -20,7 +21,6 @@ urlpatterns = [
     path("api/v1/", include("mcp_registry.api_urls")),
     path("api/v1/", include("agents.api_urls")),
     path("api/schema/", login_not_required(SpectacularAPIView.as_view()), name="schema"),
-    path("dtma/v1/heartbeat", heartbeat, name="heartbeat"),
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
 ]

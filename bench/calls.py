@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import ssl
 import statistics
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 
@@ -38,8 +40,8 @@ async def timed(call: Call, count: int) -> list[float]:
 async def measure(calls: int) -> dict[str, dict[str, float]]:
     async with fresh_agentopia() as api:
         server = await api.settled((await api.ask("POST", "servers/", {"entry": "everything"}))["id"])
-        toolbox = json.loads(await asyncio.to_thread(api.stack.manage, "shell", "--no-imports", "-c", REVEAL))
-        async with attached(server["image"], ["stdio"]) as request, DtmaClient(Endpoint(**toolbox)) as dtma:
+        told = json.loads(await asyncio.to_thread(api.stack.manage, "shell", "--no-imports", "-c", REVEAL))
+        async with attached(server["image"], ["stdio"]) as request, DtmaClient(endpoint_of(told)) as dtma:
 
             async def attach_stream(message: str) -> str:
                 result = await request("tools/call", {"name": "echo", "arguments": {"message": message}})
@@ -74,10 +76,28 @@ async def measure(calls: int) -> dict[str, dict[str, float]]:
 
 REVEAL = """
 import json
+from datetime import timedelta
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from dtma_wire import CONTROL_PLANE_NAME
+from toolboxes.identity.authority import certificate_authority
 from toolboxes.models import Toolbox
-toolbox = Toolbox.objects.get()
-print(json.dumps({"url": toolbox.url, "token": toolbox.access_token}))
+toolbox, authority, key = Toolbox.objects.get(), certificate_authority(), ec.generate_private_key(ec.SECP256R1())
+secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+chain = secret + authority.sign(key.public_key(), CONTROL_PLANE_NAME, timedelta(hours=1)).pem
+print(json.dumps({"url": toolbox.url, "name": toolbox.identity, "authority": authority.pem, "chain": chain}))
 """
+
+
+def endpoint_of(told: dict[str, str]) -> Endpoint:
+    """The toolbox of this machine, as the control plane reaches it."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.load_verify_locations(cadata=told["authority"])
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(told["chain"])
+        file.flush()
+        tls.load_cert_chain(file.name)
+    return Endpoint(told["url"], told["name"], tls)
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -51,8 +52,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's TLS transports do not inherit from it
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -75,11 +75,12 @@ class Connection(asyncio.Protocol):
 class Session:
     """One MCP session of the handshake era."""
 
-    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, url: str, headers: dict[str, str] | None = None, tls: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._host, self._port = parts.hostname, parts.port or 80
         self._path = parts.path
+        self._tls = tls
         self._headers = {
             "Host": f"{self._host}:{self._port}",
             "Content-Type": "application/json",
@@ -130,7 +131,7 @@ class Session:
     async def _post(self, message: dict[str, Any]) -> bytes:
         body = json.dumps(message, separators=(",", ":")).encode()
         if self._connection.closed:
-            _, self._connection = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)
+            _, self._connection = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port, ssl=self._tls)
         async with asyncio.timeout(LIMIT_SECONDS):
             status, answer = await self._connection.ask(self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         if status >= 300:
@@ -141,8 +142,8 @@ class Session:
 class Crowd:
     """Sessions that call at once, each one call after the other."""
 
-    def __init__(self, url: str, clients: int, headers: dict[str, str] | None = None) -> None:
-        self._sessions = [Session(url, headers) for _ in range(clients)]
+    def __init__(self, url: str, clients: int, headers: dict[str, str] | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self._sessions = [Session(url, headers, tls) for _ in range(clients)]
 
     async def open(self) -> None:
         """All of them, one after the other."""

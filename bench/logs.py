@@ -23,7 +23,7 @@ import aiohttp
 
 from bench.measured import machine
 from bench.toolbox import IMAGE, Toolbox, running_dtma
-from tests.dtma.agent import ENGINE_URL, TOKEN
+from tests.dtma.agent import ENGINE_URL
 
 RATIO = 0.9
 TARGET_MS = 100.0
@@ -148,9 +148,9 @@ def through_dtma(toolbox: Toolbox, server_id: str) -> tuple[Way, Way]:
         await toolbox.client.mcp(server_id).call_tool(what, {"count": count}, LIMIT_SECONDS)
 
     async def plain() -> Batches:
-        headers, params = {"Authorization": f"Bearer {TOKEN}"}, {"follow": "true", "tail": "1"}
+        params = {"follow": "true", "tail": "1"}
         async with (
-            aiohttp.ClientSession(toolbox.agent.url, headers=headers, timeout=aiohttp.ClientTimeout(total=None)) as http,
+            toolbox.agent.http(timeout=aiohttp.ClientTimeout(total=None)) as http,
             http.get(f"/v1/servers/{server_id}/logs", params=params) as response,
         ):
             response.raise_for_status()

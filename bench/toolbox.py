@@ -54,6 +54,11 @@ class Toolbox:
         line = next(line for line in Path(f"/proc/{self.pid}/status").read_text().splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
 
+    @property
+    def threads(self) -> int:
+        """How many it has."""
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
     async def run(self, server_id: str, *arguments: str, **changes: Any) -> ServerState:
         """Bring up a server of ``bench/servers``."""
         return await ready(self.client, server_id, spec(server_id, *arguments, **changes))

@@ -11,6 +11,8 @@ import uvloop
 
 import dtma.lean  # noqa: F401 - before what it makes lighter
 from dtma.config import ConfigError, load_config
+from dtma.first_start import enrol_if_told
+from dtma.identity import Identity, Unidentified
 from dtma.serving import serve
 from dtma.store import Home
 
@@ -22,11 +24,13 @@ def main() -> None:
     home_path: Path = parser.parse_args().home
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        enrol_if_told(home_path)
         config = load_config(home_path)
+        identity = Identity(home_path, config.toolbox)
         home = Home(home_path)
-    except ConfigError as error:
+    except (ConfigError, Unidentified) as error:
         sys.exit(str(error))
-    uvloop.run(serve(config, home))
+    uvloop.run(serve(config, home, identity))
 
 
 if __name__ == "__main__":

@@ -14,17 +14,20 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dtma.auth import Authenticate
 from dtma.builds import Builder, Collector, Ledger, Limits
 from dtma.config import Config
+from dtma.control_plane import ControlPlane
 from dtma.engine import Engine
 from dtma.errors import Refusal
+from dtma.identity import Identity
+from dtma.identity.renewal import Renewal
 from dtma.isolation.guard import Guard
 from dtma.observing.board import Board
-from dtma.observing.heartbeat import Heart
+from dtma.observing.heartbeat import Heart, Surroundings
 from dtma.observing.stats import Sampler
 from dtma.routes import Routes, refused
 from dtma.servers.fleet import Fleet
+from dtma.servers.wanted import WantedChanges
 from dtma.services import Services
 from dtma.store import Home
 from dtma.tasks import background
@@ -34,7 +37,7 @@ from dtma_wire import ErrorBody, ErrorCode
 class Dtma:
     """Everything that runs in this process. It must be made inside the event loop that it will live in."""
 
-    def __init__(self, config: Config, home: Home) -> None:
+    def __init__(self, config: Config, home: Home, identity: Identity) -> None:
         engine = Engine(config.engine_url)
         http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False, trust_env=False)
         ledger = Ledger(home.root)
@@ -48,15 +51,23 @@ class Dtma:
             dotnet_runtime_image=config.dotnet_runtime_image,
             nuget_feed=config.nuget_feed,
         )
-        self.services = Services(config, home, engine, builder, http, Sampler(config.stats_seconds), Guard(config.toolbox, config.resolver))
+        guard = Guard(config.toolbox, config.resolver)
+        self.services = Services(config, home, engine, builder, http, Sampler(config.stats_seconds), guard, identity)
         self.board = Board(home.epoch)
         self.fleet = Fleet(self.services, self.board)
+        self._wanted = WantedChanges(self.fleet)
+        self._control = None if config.control_url is None else ControlPlane(config.control_url, identity)
         self._background: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Bring back what is desired, and begin to report."""
         self.fleet.resume()
-        self._background.append(background(Heart(self.services, self.board).beat(), "sending heartbeats"))
+        if self._control is not None:
+            renewal = Renewal(self.services.identity, self._control)
+            surroundings = Surroundings(lambda: self.fleet.orphans.current, self._wanted.take, renewal.refused)
+            heart = Heart(self.services, self.board, self._control, surroundings)
+            self._background.append(background(heart.beat(), "sending heartbeats"))
+            self._background.append(background(renewal.keep(), "renewing the certificate"))
         self._background.append(background(self.services.sampler.run(), "sampling what servers use"))
         self._background.append(background(self.services.guard.keep(), "renewing the firewall's rules"))
         self._background.append(background(self.collector.collect_now_and_then(), "collecting images"))
@@ -68,21 +79,24 @@ class Dtma:
         for task in self._background:
             task.cancel()
         await asyncio.wait(self._background)
+        await self._wanted.close()
         await self.fleet.let_go()
         await self.services.guard.close()
+        if self._control is not None:
+            await self._control.close()
         await self.services.http.close()
         await self.services.engine.close()
         self.services.home.close()
 
 
 @asynccontextmanager
-async def application(config: Config, home: Home) -> AsyncIterator[ASGIApp]:
+async def application(config: Config, home: Home, identity: Identity) -> AsyncIterator[ASGIApp]:
     """The application, its servers being driven for as long as the block lasts."""
-    dtma = Dtma(config, home)
+    dtma = Dtma(config, home, identity)
     routes = Routes(dtma.services, dtma.fleet, dtma.board)
     dtma.start()
     try:
-        yield Authenticate(Front(routes.mcp, Router(routes.table())), config.access_token_sha256)
+        yield Front(routes.mcp, Router(routes.table()))
     finally:
         await dtma.stop()
 

@@ -14,6 +14,15 @@ class ConfigError(Exception):
     """The configuration cannot be used; the message says what to do."""
 
 
+class Enrolment(BaseModel):
+    """With what this host becomes a toolbox at its next start; what ``identity`` makes of it takes its place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token: SecretStr = Field(min_length=1)
+    ca_fingerprint: str = Field(pattern=r"^sha256:[0-9A-Fa-f]{64}$")
+
+
 class Config(BaseModel):
     """Read once at start. Times are in seconds."""
 
@@ -22,9 +31,9 @@ class Config(BaseModel):
     toolbox: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
-    access_token_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    heartbeat_url: str | None = None
-    heartbeat_token: SecretStr | None = None
+    control_url: str | None = Field(default=None, pattern="^https://", max_length=512)
+    """The control plane's listener for toolboxes; without it nothing is reported, and no certificate renewed."""
+    enrolment: Enrolment | None = None
     docker_url: str | None = None
     resolver: str | None = Field(default=None, pattern=r"^[0-9.]+:[0-9]{1,5}$")
     """Address and port of the DNS resolver that is asked for servers with egress; else those of /etc/resolv.conf."""
@@ -76,7 +85,7 @@ def load_config(home: Path) -> Config:
     try:
         return Config.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise ConfigError(f"{path} is missing. The control plane writes it when it enrols this toolbox.") from None
+        raise ConfigError(f"{path} is missing. Run the install command that the control plane shows for this toolbox.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except ValidationError as error:

@@ -2,8 +2,9 @@
 
 Refusal                 answers a request with an ``ErrorBody``
 ├── Invalid             400
-├── Unauthenticated     401
 ├── UnknownServer       404
+├── UnknownOrphan       404
+├── NotAdoptable        409
 ├── Stale               409
 ├── NotReady            503, retryable
 ├── DiskFull            507, retryable; nothing was changed
@@ -34,13 +35,6 @@ class Invalid(Refusal):
     """The request itself is wrong."""
 
 
-class Unauthenticated(Refusal):
-    """No token, or not the right one."""
-
-    status = 401
-    code = ErrorCode.UNAUTHENTICATED
-
-
 class UnknownServer(Refusal):
     """There is no server of this id."""
 
@@ -51,11 +45,36 @@ class UnknownServer(Refusal):
         super().__init__(f"This toolbox has no server {server_id}.")
 
 
+class UnknownOrphan(Refusal):
+    """There is no such container, or it is a server's."""
+
+    status = 404
+    code = ErrorCode.SERVER_NOT_FOUND
+
+    def __init__(self, container: str) -> None:
+        super().__init__(f"This toolbox has no container {container[:12]} that belongs to no server.")
+
+
+class NotAdoptable(Refusal):
+    """The container cannot be taken up; the message says why."""
+
+    status = 409
+
+
 class Stale(Refusal):
     """A newer generation is known already."""
 
     status = 409
     code = ErrorCode.STALE_GENERATION
+
+    def __init__(self, message: str, generation: int) -> None:
+        super().__init__(message)
+        self.generation = generation
+
+    @property
+    def body(self) -> ErrorBody:
+        """What the client is told, with the generation that is known."""
+        return super().body.model_copy(update={"generation": self.generation})
 
 
 DISK_FULL = "The disk of this toolbox is full: make room and try again."

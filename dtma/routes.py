@@ -22,10 +22,11 @@ from dtma.servers.server import Server
 from dtma.services import Services
 from dtma.store import Volumes
 from dtma.streams import ndjson
-from dtma_wire import Progress, ServerEvent, ServerSpec, ServerState, Settled
+from dtma_wire import Orphan, Progress, ServerEvent, ServerSpec, ServerState, Settled
 
 MAX_SPEC_BYTES = 1024 * 1024
 _states = TypeAdapter(tuple[ServerState, ...])
+_orphans = TypeAdapter(tuple[Orphan, ...])
 
 
 class _Query(BaseModel):
@@ -39,6 +40,10 @@ class _Lifecycle(_Query):
 
 
 class _Delete(_Lifecycle):
+    volumes: Volumes = "keep"
+
+
+class _DeleteOrphan(_Query):
     volumes: Volumes = "keep"
 
 
@@ -81,6 +86,10 @@ class Routes:
             Route(one + "/logs", self.logs, methods=["GET"]),
             Route(one + "/stats", self.stats, methods=["GET"]),
             Route(one + "/egress", self.egress, methods=["GET"]),
+            Route(one + "/spec", self.spec, methods=["GET"]),
+            Route("/v1/orphans", self.orphans, methods=["GET"]),
+            Route("/v1/orphans/{container}", self.remove_orphan, methods=["DELETE"]),
+            Route("/v1/orphans/{container}/adopt", self.adopt_orphan, methods=["POST"]),
         ]
 
     async def info(self, request: Request) -> Response:
@@ -139,6 +148,25 @@ class Routes:
         """``GET /v1/servers/{id}/egress``"""
         record = self._fleet.find(request.path_params["server_id"]).record
         return _json(self._services.guard.report(record.id, record.spec))
+
+    async def spec(self, request: Request) -> Response:
+        """``GET /v1/servers/{id}/spec``: what is desired, its secrets included, as the control plane gave it."""
+        spec = self._fleet.find(request.path_params["server_id"]).record.spec
+        return Response(spec.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+    async def orphans(self, request: Request) -> Response:
+        """``GET /v1/orphans``"""
+        await self._fleet.orphans.look()
+        return Response(_orphans.dump_json(self._fleet.orphans.current or ()), media_type="application/json")
+
+    async def remove_orphan(self, request: Request) -> Response:
+        """``DELETE /v1/orphans/{container}?volumes=keep|remove``: one that is gone already is no error."""
+        await self._fleet.orphans.remove(request.path_params["container"], _query(_DeleteOrphan, request).volumes)
+        return Response(status_code=204)
+
+    async def adopt_orphan(self, request: Request) -> Response:
+        """``POST /v1/orphans/{container}/adopt``: answers when it is ready or has failed."""
+        return _json(await self._fleet.adopt(request.path_params["container"]))
 
     async def events(self, request: Request) -> Response:
         """``GET /v1/events?follow=``"""

@@ -9,6 +9,7 @@ import aiohttp
 from dtma.builds import Builder
 from dtma.config import Config
 from dtma.engine import Engine
+from dtma.identity import Identity
 from dtma.isolation.guard import Guard
 from dtma.observing.stats import Sampler
 from dtma.store import Home
@@ -25,3 +26,4 @@ class Services:
     http: aiohttp.ClientSession
     sampler: Sampler
     guard: Guard
+    identity: Identity

@@ -56,13 +56,18 @@ class Record:
 
 
 class Session(BaseModel):
-    """The MCP session with a running container, as far as a new DTMA must know it to carry on."""
+    """The MCP session with a running container, as far as a new DTMA must know it to carry on.
+
+    ``initialize_result`` is empty for a container that nobody has spoken to yet since it was adopted.
+    """
 
     container: str
     image: str
     started_at: datetime
     initialize_result: dict[str, Any]
     tools: tuple[dict[str, Any], ...]
+    adopted_as: str = ""
+    """What ``Home.label`` says of the spec of a container that carries the label of another home."""
 
 
 class Home:

@@ -15,11 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from dtma_client.exceptions import DtmaFault, DtmaUnreachable
 from dtma_client.mcp import McpSession
-from dtma_client.transport import LIFECYCLE_SECONDS, Endpoint, Transport
+from dtma_client.transport import LIFECYCLE_SECONDS, AdmittingConnector, Endpoint, Transport
 from dtma_wire import (
     EgressReport,
     HostInfo,
     LogLine,
+    Orphan,
     Ping,
     Progress,
     ServerEvent,
@@ -33,6 +34,7 @@ from dtma_wire import (
 __all__ = ["DtmaClient", "Endpoint", "Forwarded"]
 
 _states = TypeAdapter(tuple[ServerState, ...])
+_orphans = TypeAdapter(tuple[Orphan, ...])
 _JSON = {"Content-Type": "application/json"}
 _PING = b'{"type":"ping"}'
 
@@ -76,7 +78,7 @@ class DtmaClient:
 
     def _open(self) -> Transport:
         if self._transport is None:
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60), auto_decompress=False)
+            self._session = aiohttp.ClientSession(connector=AdmittingConnector(self.endpoint), auto_decompress=False)
             self._transport = Transport(self.endpoint, self._session)
         return self._transport
 
@@ -162,6 +164,29 @@ class DtmaClient:
                     if line != _PING:
                         yield self._parse(Stats, line)
 
+    async def spec(self, server_id: str) -> ServerSpec:
+        """What DTMA has as desired, secrets included; raises ``ServerNotFound``."""
+        return self._parse(ServerSpec, await self._open().fetch("GET", _path(server_id) + "/spec"))
+
+    async def orphans(self) -> tuple[Orphan, ...]:
+        """The containers of this toolbox that belong to no server of its DTMA, as they are now."""
+        try:
+            return _orphans.validate_json(await self._open().fetch("GET", "/v1/orphans"))
+        except ValidationError as error:
+            raise DtmaFault("The toolbox answered in a form that is not understood.") from error
+
+    async def remove_orphan(self, container: str, volumes: Literal["keep", "remove"] = "keep") -> None:
+        """Remove such a container and, if told so, its server's data. One that is gone already is no error."""
+        params: dict[str, str] = {"volumes": volumes}
+        await self._open().fetch("DELETE", _orphan_path(container), params=params, seconds=LIFECYCLE_SECONDS)
+
+    async def adopt_orphan(self, container: str) -> ServerState:
+        """Make a server of such a container, which runs on; answers when it is ready or has failed. Raises ``ServerNotFound``, and
+        ``DtmaFault`` with the reason where it cannot be adopted.
+        """
+        body = await self._open().fetch("POST", _orphan_path(container) + "/adopt", seconds=LIFECYCLE_SECONDS)
+        return self._parse(ServerState, body)
+
     async def events(self) -> AsyncGenerator[ServerState]:
         """All servers' states now, then every change as it happens (without tools: see ``tools_hash``)."""
         async with aclosing(self._open().lines("GET", "/v1/events", params={"follow": "true"})) as batches:
@@ -193,7 +218,9 @@ class DtmaClient:
         return self._parse(ServerState, body)
 
     @staticmethod
-    def _parse[Model: (HostInfo, ServerState, LogLine, ServerEvent, Stats, EgressReport)](model: type[Model], body: bytes) -> Model:
+    def _parse[Model: (HostInfo, ServerState, LogLine, ServerEvent, Stats, EgressReport, ServerSpec)](
+        model: type[Model], body: bytes
+    ) -> Model:
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
@@ -213,6 +240,10 @@ async def _progress(batches: AsyncGenerator[list[bytes]]) -> AsyncIterator[Progr
 
 def _path(server_id: str) -> str:
     return f"/v1/servers/{quote(server_id, safe='')}"
+
+
+def _orphan_path(container: str) -> str:
+    return f"/v1/orphans/{quote(container, safe='')}"
 
 
 def _generation(generation: int | None) -> dict[str, str]:

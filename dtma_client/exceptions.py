@@ -65,9 +65,10 @@ class ServerNotFound(DtmaError):
 
 
 class StaleGeneration(DtmaError):
-    """DTMA already knows a newer generation of this server."""
+    """DTMA already knows a newer generation of this server: ``generation``, where it told (None: an older DTMA)."""
 
     code = "stale_generation"
+    generation: int | None = None
 
 
 class ServerNotReady(DtmaError):
@@ -110,6 +111,8 @@ class McpError(DtmaError):
 
 _BY_CODE: dict[ErrorCode, type[DtmaError]] = {
     ErrorCode.UNAUTHENTICATED: DtmaRefused,
+    ErrorCode.FORBIDDEN: DtmaRefused,
+    ErrorCode.CERTIFICATE_EXPIRED: DtmaRefused,
     ErrorCode.SERVER_NOT_FOUND: ServerNotFound,
     ErrorCode.STALE_GENERATION: StaleGeneration,
     ErrorCode.SERVER_NOT_READY: ServerNotReady,
@@ -131,4 +134,7 @@ def error_from(status: int, body: bytes) -> DtmaError:
     kind = _BY_CODE.get(error.code)
     if kind is None:
         return DtmaFault(error.message, retryable=error.retryable)
-    return kind(error.message, retryable=error.retryable)
+    found = kind(error.message, retryable=error.retryable)
+    if isinstance(found, StaleGeneration):
+        found.generation = error.generation
+    return found

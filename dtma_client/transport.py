@@ -1,15 +1,18 @@
-"""HTTP to one DTMA: authorisation, limits, and the translation of every failure into the tree of ``exceptions``."""
+"""HTTP to one DTMA over mutual TLS: who it is, limits, and the translation of every failure into the tree of ``exceptions``."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 
-from dtma_client.exceptions import DtmaTimeout, DtmaUnreachable, error_from
+from dtma_client.exceptions import DtmaRefused, DtmaTimeout, DtmaUnreachable, error_from
 
 CONNECT_SECONDS = 5.0
 QUICK_SECONDS = 15.0
@@ -20,14 +23,44 @@ SILENCE_SECONDS = 20.0
 """A stream that is silent for longer is broken: DTMA sends a ping every five seconds."""
 LARGE_BODY_BYTES = 512 * 1024
 MAX_LINE_BYTES = 64 * 1024 * 1024
+CERTIFICATE_EXPIRED = 10
+"""OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED, for which ``ssl`` has no name."""
+
+
+type Admit = Callable[[str], Awaitable[bool]]
+"""Told the serial number (hexadecimal, in capitals) of the certificate that was shown: whether that still counts."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a DTMA listens, e.g. ``http://127.0.0.1:9400``, and the bearer token that it accepts."""
+    """Where a DTMA listens, e.g. ``https://192.0.2.7:7443``, and how it is known.
+
+    ``tls`` holds the authority that is trusted and the certificate that is shown, ``name`` is what DTMA's certificate must be made out
+    to, wherever it listens; ``admit``, where given, is asked for every new connection before anything is sent over it.
+    """
 
     url: str
-    token: str = field(repr=False)
+    name: str
+    tls: ssl.SSLContext = field(repr=False)
+    admit: Admit | None = field(default=None, repr=False, compare=False)
+
+
+class AdmittingConnector(aiohttp.TCPConnector):
+    """Hangs up on a peer whose certificate does not count any more, although the authority signed it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(limit=0, keepalive_timeout=60, ssl=endpoint.tls)
+        self._endpoint = endpoint
+
+    async def _create_connection(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> ResponseHandler:
+        connection = await super()._create_connection(req, traces, timeout)
+        if self._endpoint.admit is not None:
+            assert connection.transport is not None
+            certificate = connection.transport.get_extra_info("peercert") or {}
+            if not await self._endpoint.admit(str(certificate.get("serialNumber", "")).lstrip("0")):
+                connection.close()
+                raise DtmaRefused(f"The certificate that {self._endpoint.url} shows was revoked.", code="certificate_revoked")
+        return connection
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
@@ -40,12 +73,24 @@ def failures(endpoint: Endpoint) -> Iterator[None]:
     """Turn what aiohttp and asyncio raise into ``DtmaUnreachable`` and ``DtmaTimeout``."""
     try:
         yield
+    except aiohttp.ClientSSLError as error:
+        if _has_expired(error):  # it renews it as soon as it can
+            raise DtmaUnreachable(f"The certificate of the toolbox at {endpoint.url} has expired. It has to renew it first.") from error
+        raise DtmaRefused(
+            f"What answers at {endpoint.url} is not this toolbox, or does not take this control plane for its own: {error}",
+            code="identity_mismatch",
+        ) from error
     except TimeoutError as error:
         raise DtmaTimeout(f"The toolbox at {endpoint.url} did not answer in time.") from error
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
         raise DtmaUnreachable(f"The toolbox at {endpoint.url} cannot be reached: {error}") from error
     except aiohttp.ClientError as error:
         raise DtmaUnreachable(f"The toolbox at {endpoint.url} broke off its answer: {error}") from error
+
+
+def _has_expired(error: aiohttp.ClientSSLError) -> bool:
+    cause = error.certificate_error if isinstance(error, aiohttp.ClientConnectorCertificateError) else None
+    return isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code == CERTIFICATE_EXPIRED
 
 
 class Transport:
@@ -55,7 +100,6 @@ class Transport:
         self.endpoint = endpoint
         self._session = session
         self._base = endpoint.url.rstrip("/")
-        self._authorization = {"Authorization": f"Bearer {endpoint.token}"}
 
     @asynccontextmanager
     async def open(
@@ -76,7 +120,8 @@ class Transport:
                 method,
                 self._base + path,
                 data=_payload(body),
-                headers={**self._authorization, **(headers or {})},
+                headers=headers,
+                server_hostname=self.endpoint.name,
                 params=params,
                 timeout=limit,
                 allow_redirects=False,

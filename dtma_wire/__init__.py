@@ -15,7 +15,9 @@ from dtma_wire.events import (
     Heartbeat,
     HeartbeatAnswer,
     HostInfo,
+    HostLoad,
     LogLine,
+    Orphan,
     Phase,
     Ping,
     Progress,
@@ -26,8 +28,10 @@ from dtma_wire.events import (
     Stats,
     Step,
     StepState,
+    Wanted,
     parse_progress_event,
 )
+from dtma_wire.identity import CONTROL_PLANE_NAME, Enrol, Enrolled, Renew, Renewed, toolbox_name, toolbox_named
 from dtma_wire.specs import (
     Destination,
     Egress,
@@ -45,29 +49,39 @@ from dtma_wire.specs import (
     Volume,
 )
 
-WIRE_VERSION = 2
+WIRE_VERSION = 3
+OLDEST_WIRE_VERSION = 2
+"""The oldest that this side still speaks with: its neighbour."""
 
 __all__ = [
+    "CONTROL_PLANE_NAME",
+    "OLDEST_WIRE_VERSION",
     "WIRE_VERSION",
     "Denial",
     "Destination",
     "Egress",
     "EgressReport",
+    "Enrol",
+    "Enrolled",
     "ErrorBody",
     "ErrorCode",
     "Heartbeat",
     "HeartbeatAnswer",
     "HostInfo",
+    "HostLoad",
     "HttpTransport",
     "LogLine",
     "NpmPackage",
     "NugetPackage",
     "OciImage",
+    "Orphan",
     "Phase",
     "Ping",
     "Progress",
     "ProgressEvent",
     "PypiPackage",
+    "Renew",
+    "Renewed",
     "Resources",
     "SecretFile",
     "ServerEvent",
@@ -81,5 +95,8 @@ __all__ = [
     "Step",
     "StepState",
     "Volume",
+    "Wanted",
     "parse_progress_event",
+    "toolbox_name",
+    "toolbox_named",
 ]

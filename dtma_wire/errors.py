@@ -12,6 +12,8 @@ class ErrorCode(StrEnum):
 
     INVALID = "invalid"
     UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    CERTIFICATE_EXPIRED = "certificate_expired"
     SERVER_NOT_FOUND = "server_not_found"
     STALE_GENERATION = "stale_generation"
     SERVER_NOT_READY = "server_not_ready"
@@ -27,9 +29,11 @@ class ErrorCode(StrEnum):
 class ErrorBody(Event):
     """The JSON body of every answer with a 4xx or 5xx status.
 
-    ``message`` is one sentence for a person; ``retryable`` says whether the same request can succeed later.
+    ``message`` is one sentence for a person; ``retryable`` says whether the same request can succeed later. ``generation`` comes with
+    ``stale_generation``: the one that is known, so that whoever must can go beyond it.
     """
 
     code: ErrorCode
     message: str
     retryable: bool = False
+    generation: int | None = None

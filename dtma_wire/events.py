@@ -165,7 +165,9 @@ def parse_progress_event(line: bytes) -> Progress | Settled | Ping:
 
 
 class HostInfo(Event):
-    """``GET /v1/info``. ``engine_version`` is empty while the container engine does not answer."""
+    """``GET /v1/info``. ``engine_version`` is empty while the container engine does not answer; ``system`` is the operating system's own name
+    for itself, and ``disk_bytes`` the size of the disk that ``disk_free_bytes`` is left on.
+    """
 
     dtma_version: str
     wire_version: int
@@ -174,9 +176,41 @@ class HostInfo(Event):
     cpus: int
     memory_bytes: int
     disk_free_bytes: int
+    disk_bytes: int = 0
+    arch: str = ""
+    system: str = ""
+    kernel: str = ""
     engine_version: str = ""
     engine_problem: str = ""
     isolation: tuple[str, ...] = ()
+
+
+class HostLoad(Event):
+    """How busy the host is. ``cpu_percent`` is of all its processors together (0…100) since the last heartbeat, None in the first one;
+    ``load`` is the load average of the last minute; memory in use does not count caches that can be given back.
+    """
+
+    cpu_percent: float | None
+    load: float
+    memory_used_bytes: int
+    disk_used_bytes: int
+
+
+class Orphan(Event):
+    """A container that carries this toolbox's label though no server of this DTMA owns it. ``server`` is the id that its label names.
+
+    One that is ``adoptable`` can be taken up again as it runs; of another, ``reason`` says why it cannot.
+    """
+
+    container: str
+    name: str
+    server: str
+    server_name: str = ""
+    image: str
+    created_at: datetime
+    running: bool
+    adoptable: bool
+    reason: str = ""
 
 
 class Heartbeat(Event):
@@ -186,6 +220,7 @@ class Heartbeat(Event):
     ``revision`` is the newest one given when it was composed: a server that is missing from it, but was reported with a higher
     revision, came later and is not lost. ``servers`` are those whose state changed since the heartbeat ``since``, the last one that was
     acknowledged (0: none, so all are told), ``unchanged`` the ids of all others. What would make it too long follows in the next.
+    ``orphans`` are all there are, told where they changed since then; None: as they were.
     """
 
     wire_version: int
@@ -197,10 +232,26 @@ class Heartbeat(Event):
     servers: tuple[ServerState, ...]
     unchanged: tuple[str, ...] = ()
     since: int = 0
+    load: HostLoad | None = None
+    orphans: tuple[Orphan, ...] | None = None
+
+
+class Wanted(Event):
+    """A server that is not as the control plane wants it. What needs no spec, to be stopped or absent, DTMA does at once;
+    the spec of one that shall run, or run differently, follows in a PUT. ``volumes`` says what becomes of the data of an absent one.
+    """
+
+    id: str
+    generation: int
+    desired: Literal["running", "stopped", "absent"]
+    volumes: Literal["keep", "remove"] = "keep"
 
 
 class HeartbeatAnswer(Event):
-    """What the control plane answers: when it wants to hear again, and whether all of it, since it does not know of ``since`` any more."""
+    """What the control plane answers: when it wants to hear again, whether all of it, since it does not know of ``since`` any more, and
+    what it wants changed.
+    """
 
     interval_seconds: float
     resend: bool = False
+    wanted: tuple[Wanted, ...] = ()

@@ -7,7 +7,9 @@ from mcp_registry.models import (
     CatalogEntry,
     Deployment,
     DeploymentStep,
+    Drift,
     McpServer,
+    Stray,
     Tool,
 )
 
@@ -59,3 +61,18 @@ class ToolAdmin(ReadOnlyAdmin[Tool]):
     list_display = ("name", "server", "digest", "discovered_at")
     list_select_related = ("server",)
     search_fields = ("name", "server__name")
+
+
+@admin.register(Drift)
+class DriftAdmin(ReadOnlyAdmin[Drift]):
+    list_display = ("server", "what", "sentence", "at", "repaired_at")
+    list_filter = ("what",)
+    list_select_related = ("server",)
+    search_fields = ("server__name", "sentence")
+
+
+@admin.register(Stray)
+class StrayAdmin(ReadOnlyAdmin[Stray]):
+    list_display = ("__str__", "toolbox", "server", "phase", "confirmed", "first_seen_at")
+    list_select_related = ("toolbox",)
+    search_fields = ("name", "server", "toolbox__name")

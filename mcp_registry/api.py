@@ -35,7 +35,7 @@ from mcp_registry.services.servers import (
     stop_server,
 )
 from toolboxes.dtma import wait_for
-from toolboxes.selectors import only_toolbox_for, toolbox_for
+from toolboxes.selectors import toolbox_for
 
 ACTIONS = {"start": start_server, "stop": stop_server, "restart": restart_server}
 ERRORS = {400: ErrorSerializer, 404: ErrorSerializer, 409: ErrorSerializer}
@@ -74,12 +74,13 @@ class ServersView(generics.ListAPIView[McpServer]):
         server = deploy_server(
             owner=user,
             entry=selectors.entry_for(user, data["entry"]),
-            toolbox=toolbox_for(user, data["toolbox"]) if data.get("toolbox") else only_toolbox_for(user),
+            toolbox=toolbox_for(user, data["toolbox"]) if data.get("toolbox") else None,
             name=data["name"],
             config=data["config"],
             secrets=data["secrets"],
             package=data["package"],
             shared_volumes=data["shared_volumes"],
+            force=data["force"],
         )
         return Response(ServerSerializer(selectors.server_for(user, server.pk)).data, status=status.HTTP_201_CREATED)
 

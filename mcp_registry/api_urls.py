@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from mcp_registry import api
+from mcp_registry import api, toolbox_api
 
 app_name = "mcp_registry_api"
 urlpatterns = [
+    path("toolboxes/<uuid:toolbox_id>/", toolbox_api.ToolboxView.as_view(), name="toolbox"),
     path("catalog/", api.CatalogView.as_view(), name="catalog"),
     path("servers/", api.ServersView.as_view(), name="servers"),
     path("servers/<uuid:server_id>/", api.ServerView.as_view(), name="server"),

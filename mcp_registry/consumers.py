@@ -13,6 +13,7 @@ from agentopia.lib import live
 from dtma_client import DtmaError, ServerNotFound
 from dtma_wire import LogLine
 from mcp_registry import pages, selectors
+from mcp_registry.logs import by_our_clock
 from toolboxes.dtma import as_agentopia_error, dtma_of
 
 FIRST_LINES = 500
@@ -64,8 +65,9 @@ class ServerHistoryPage(ServerPage):
     def fragments(self) -> list[str]:
         server = selectors.server_for(self.user, self.kwargs["server_id"])
         page = parse_qs(self.scope["query_string"].decode()).get("page", [""])[-1]
-        history = render_to_string("mcp_registry/server_history.html#deployments", pages.deployments(server, page))
-        return [*super().fragments(), history]
+        context = pages.deployments(server, page)
+        history = [render_to_string(f"mcp_registry/server_history.html#{part}", context) for part in ("deployments", "findings")]
+        return [*super().fragments(), *history]
 
 
 class ServerLogPage(ServerPage):
@@ -91,7 +93,7 @@ class ServerLogPage(ServerPage):
                 async with dtma_of(server.toolbox) as dtma:
                     tail = FIRST_LINES if since is None else None
                     async for batch in dtma.logs(str(server.pk), tail=tail, since=since, follow=True):
-                        await self._show(batch, "append", "")
+                        await self._show(by_our_clock(server.toolbox, batch), "append", "")
                         since = batch[-1].ts
             except ServerNotFound:
                 problem = "The toolbox has not taken on this server yet."

@@ -8,27 +8,46 @@ from django import forms
 
 from accounts.models import User
 from mcp_registry.manifest import Package, Profile, Setting, settings_of
+from mcp_registry.placement import Need, Obstacle, Room, amount, fits, need_of, rooms
 from toolboxes.models import Toolbox
-from toolboxes.selectors import toolboxes_for
 
 PREFIX = "setting-"
 VOLUME_PREFIX = "volume-"
 
 
-class DeployForm(forms.Form):
-    """Toolbox and name, then one field per setting; the services judge the values."""
+class ToolboxSelect(forms.Select):
+    """Offers toolboxes; those in ``refused`` can be seen but not chosen."""
 
-    toolbox = forms.ModelChoiceField(queryset=Toolbox.objects.none(), empty_label=None)
+    refused: frozenset[str] = frozenset()
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *args, **kwargs)
+        if str(value) in self.refused:
+            option["attrs"]["disabled"] = True
+        return option
+
+
+class DeployForm(forms.Form):
+    """Toolbox and name, then one field per setting; the services judge the values.
+
+    Toolboxes that it does not fit on are not offered, with the reason, unless ``anyway``: then those are that may work all the same.
+    """
+
+    toolbox = forms.ChoiceField(required=False, widget=ToolboxSelect)
+    force = forms.BooleanField(required=False, widget=forms.HiddenInput)
     name = forms.CharField(
         required=False, max_length=63, help_text="Small letters, digits and hyphens. Left empty, it is called as the entry."
     )
 
-    def __init__(self, *args: Any, user: User, package: Package, profile: Profile, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, package: Package, profile: Profile, anyway: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings = settings_of(package)
-        toolboxes = toolboxes_for(user)
-        self.several_toolboxes = len(toolboxes) > 1
-        self.fields["toolbox"] = forms.ModelChoiceField(queryset=toolboxes, initial=toolboxes.first(), empty_label=None)
+        need = need_of(package, profile)
+        self.rooms = [(room, fits(need, room)) for room in rooms(user)]
+        self.fitting = [room for room, obstacle in self.rooms if obstacle is None]
+        self.anyway = anyway or bool(self.data.get("force"))
+        self.fields["toolbox"] = self._toolbox_field(need)
+        self.fields["force"].initial = "on" if self.anyway else ""
         for setting in self.settings:
             self.fields[PREFIX + setting.key] = _field(setting)
         for volume in profile.volumes:
@@ -38,6 +57,31 @@ class DeployForm(forms.Form):
                 label=f"Shared folder at {volume.path}",
                 help_text="Servers of one toolbox that name the same folder here work on the same files. Left empty, it has its own.",
             )
+
+    def _toolbox_field(self, need: Need) -> forms.ChoiceField:
+        best = max(self.fitting, key=lambda room: room.memory_left, default=None)
+        first = "None fits" if best is None else f"Best fit: {best.toolbox}"
+        choices = [("", first), *((str(room.toolbox.pk), _offer(room, obstacle)) for room, obstacle in self.rooms)]
+        refused = [room for room, obstacle in self.rooms if obstacle is not None and (obstacle.final or not self.anyway)]
+        field = forms.ChoiceField(
+            choices=choices,
+            required=False,
+            widget=ToolboxSelect,
+            help_text=f"It needs {amount(need.memory)} of memory and about {amount(need.disk)} of disk.",
+        )
+        assert isinstance(field.widget, ToolboxSelect)
+        field.widget.refused = frozenset(str(room.toolbox.pk) for room in refused)
+        return field
+
+    @property
+    def chosen_toolbox(self) -> Toolbox | None:
+        """The one that was chosen; None: where it fits best."""
+        return next((room.toolbox for room, _ in self.rooms if str(room.toolbox.pk) == self.cleaned_data["toolbox"]), None)
+
+    @property
+    def may_be_forced(self) -> bool:
+        """Whether there is a toolbox that it does not fit on, but may be deployed to anyway."""
+        return not self.anyway and any(obstacle is not None and not obstacle.final for _, obstacle in self.rooms)
 
     @property
     def first(self) -> list[forms.BoundField]:
@@ -61,7 +105,9 @@ class DeployForm(forms.Form):
         ]
 
     def _must_be_given(self, name: str) -> bool:
-        return self.several_toolboxes if name == "toolbox" else self.fields[name].required
+        if name == "toolbox":
+            return len(self.rooms) > 1 or not self.fitting
+        return self.fields[name].required
 
     def values(self, *, secret: bool) -> dict[str, str]:
         """What was entered, either the secrets or the rest; empty ones left out."""
@@ -81,6 +127,12 @@ class DeployForm(forms.Form):
         for key, text in fields.items():
             name = next((prefix + key for prefix in (PREFIX, VOLUME_PREFIX) if prefix + key in self.fields), key)
             self.add_error(name if name in self.fields else None, text)
+
+
+def _offer(room: Room, obstacle: Obstacle | None) -> str:
+    if obstacle is not None:
+        return f"{room.toolbox}: {obstacle.reason}"
+    return f"{room.toolbox}: {amount(room.memory_left)} of memory and {amount(room.disk_left)} of disk left"
 
 
 def _field(setting: Setting) -> forms.Field:

@@ -14,13 +14,14 @@ from dtma_wire import LogLine
 from mcp_registry import selectors
 from mcp_registry.manifest import Manifest, Package, Profile, settings_of
 from mcp_registry.models import CatalogEntry, McpServer
-from mcp_registry.progress import shown
+from mcp_registry.progress import finding_of, shown
 from mcp_registry.status import ServerStatus, Status, status_of
 from toolboxes.models import Toolbox
 from toolboxes.selectors import toolboxes_for
 
 ENTRIES_PER_PAGE = 60
 DEPLOYMENTS_PER_PAGE = 25
+FINDINGS = 20
 SERVERS_AT_HOME = 8
 FIRST_STEPS = ("time", "everything", "memory")
 BROKEN = (Status.FAILED, Status.CRASHED, Status.UNHEALTHY)
@@ -91,6 +92,7 @@ def server(user: User, server_id: UUID) -> dict[str, Any]:
         "profile": manifest.profile,
         "own_volumes": [volume for volume in manifest.profile.volumes if volume.name not in found.shared_volumes],
         "deployment": shown(found.deployment) if found.deployment else None,
+        "finding": finding_of(found, selectors.open_drift_of(found)),
         "last_log": [LogLine.model_validate(line) for line in found.last_log],
         "tools": list(selectors.tools_of(found)),
     }
@@ -99,7 +101,8 @@ def server(user: User, server_id: UUID) -> dict[str, Any]:
 def deployments(server: McpServer, page: str | None) -> dict[str, Any]:
     """One page of a server's history, newest first."""
     rows: Page[Any] = Paginator(selectors.deployments_of(server), DEPLOYMENTS_PER_PAGE).get_page(page)
-    return {"page": rows, "deployments": [shown(deployment) for deployment in rows]}
+    findings = selectors.drifts_of(server)[:FINDINGS]
+    return {"page": rows, "deployments": [shown(deployment) for deployment in rows], "findings": findings}
 
 
 def _with_status(user: User) -> list[tuple[Any, ServerStatus]]:

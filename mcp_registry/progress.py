@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dtma_wire import Step
-from mcp_registry.models import Deployment, DeploymentStep
+from mcp_registry.models import Deployment, DeploymentStep, Drift, McpServer
 from mcp_registry.services.deployments import QUEUED
 
 STEP_TITLES = {QUEUED: "Queued", Step.IMAGE: "Image", Step.CONTAINER: "Container", Step.HANDSHAKE: "MCP handshake", Step.TOOLS: "Tools"}
@@ -19,6 +19,15 @@ TITLES = {
     Deployment.Kind.RESTART: ("Restarting", "Restarted", "The restart failed"),
     Deployment.Kind.DELETE: ("Deleting", "Deleted", "The deletion failed"),
     Deployment.Kind.REPAIR: ("Bringing it back", "Brought back", "Bringing it back failed"),
+    Deployment.Kind.ADOPT: ("Adopting", "Adopted as it ran", "Adopting it failed"),
+}
+
+
+FOLLOWS = {
+    Drift.What.PRESENT: "it is being removed",
+    Drift.What.RUNNING: "it is being stopped",
+    Drift.What.OLDER: "it is being brought up to date",
+    Drift.What.NEWER: "it is being brought to what is desired",
 }
 
 
@@ -49,6 +58,28 @@ class ShownDeployment:
         """From the wish to the end; None while it goes on."""
         ended = self.deployment.finished_at
         return (ended - self.deployment.created_at).total_seconds() if ended else None
+
+
+@dataclass(frozen=True)
+class ShownFinding:
+    """What was found and is not put right yet; ``follows`` says what is being done about it, in words that end the sentence."""
+
+    at: datetime
+    sentence: str
+    follows: str
+
+
+def finding_of(server: McpServer, drift: Drift | None) -> ShownFinding | None:
+    """What the page of a server says of its newest finding; None where the server's own status says it all."""
+    if drift is None or (drift.deployment_id is None and drift.sentence == server.reason):
+        return None
+    deployment = server.deployment
+    going_on = deployment is not None and deployment.is_active
+    if drift.deployment_id is None:
+        follows = "its toolbox starts it again"
+    else:
+        follows = FOLLOWS.get(Drift.What(drift.what), "it is being brought back") if going_on else ""
+    return ShownFinding(drift.at, drift.sentence, follows)
 
 
 def shown(deployment: Deployment) -> ShownDeployment:

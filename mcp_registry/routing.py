@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from agentopia.lib.live import socket
-from mcp_registry import consumers
+from mcp_registry import consumers, toolbox_consumers
 
 websocket_urlpatterns = [
     socket("ws/home/", consumers.HomePage),
@@ -9,4 +9,5 @@ websocket_urlpatterns = [
     socket("ws/servers/<uuid:server_id>/", consumers.ServerPage),
     socket("ws/servers/<uuid:server_id>/log/", consumers.ServerLogPage),
     socket("ws/servers/<uuid:server_id>/history/", consumers.ServerHistoryPage),
+    socket("ws/toolboxes/<uuid:toolbox_id>/servers/", toolbox_consumers.ServersOfToolboxPage),
 ]

@@ -9,13 +9,13 @@ from django.db.models import Case, IntegerField, Prefetch, Q, QuerySet, Value, W
 
 from accounts.models import User
 from agentopia.lib.errors import Conflict, NotFound
-from mcp_registry.models import CatalogEntry, Deployment, McpServer, Tool
+from mcp_registry.models import CatalogEntry, Deployment, Drift, McpServer, Tool
 
 READ_BY_A_CALL = (
     *("name", "digest", "definition"),
     *(f"server__{field}" for field in ("name", "desired", "generation", "secrets")),
     *(f"server__{field}" for field in ("phase", "observed_generation", "tools_hash", "reason")),
-    *(f"server__toolbox__{field}" for field in ("name", "url", "access_token", "last_seen_at", "info")),
+    *(f"server__toolbox__{field}" for field in ("name", "url", "enrolled_at", "last_seen_at", "info")),
     *(f"server__deployment__{field}" for field in ("status", "detail", "not_before")),
 )
 
@@ -73,6 +73,16 @@ def server_for(user: User, server_id: uuid.UUID | str) -> McpServer:
 def deployments_of(server: McpServer) -> QuerySet[Deployment]:
     """Newest first, with their steps."""
     return server.deployments.prefetch_related("steps")
+
+
+def drifts_of(server: McpServer) -> QuerySet[Drift]:
+    """What was found of it that was not as desired, newest first."""
+    return server.drifts.all()
+
+
+def open_drift_of(server: McpServer) -> Drift | None:
+    """The newest of them that is not put right yet."""
+    return server.drifts.filter(repaired_at=None).first()
 
 
 def tools_of(server: McpServer) -> QuerySet[Tool]:

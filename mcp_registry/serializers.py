@@ -52,7 +52,8 @@ class DeployRequestSerializer(serializers.Serializer[Any]):
     """What to deploy where."""
 
     entry = serializers.CharField(help_text="An entry's id, full name or slug.")
-    toolbox = serializers.CharField(required=False, allow_null=True, help_text="A toolbox's id or name; may be left out when there is one.")
+    toolbox = serializers.CharField(required=False, allow_null=True, help_text="A toolbox's id or name. Left out: where it fits best.")
+    force = serializers.BooleanField(required=False, default=False, help_text="Deploy to the named toolbox though it does not fit there.")
     name = serializers.CharField(required=False, allow_blank=True, default="", help_text="Made from the entry's name when left out.")
     package = serializers.IntegerField(required=False, default=0, min_value=0, help_text="Which of the entry's packages, counted from 0.")
     config = serializers.DictField(required=False, default=dict, child=serializers.JSONField())

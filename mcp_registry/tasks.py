@@ -9,8 +9,6 @@ from django.utils import timezone
 
 from mcp_registry.services.carrying_out import carry_out
 from mcp_registry.services.deployments import due_deployments, hand_over
-from toolboxes.selectors import toolboxes_whose_silence_changed
-from toolboxes.services import note_silence
 
 
 @shared_task(name="mcp_registry.deploy")
@@ -24,10 +22,3 @@ def dispatch_due_deployments() -> None:
     """Hand over what is due: deferred work, work of a killed worker, work that the broker lost."""
     for deployment_id in due_deployments(timezone.now()):
         hand_over(deployment_id)
-
-
-@shared_task(name="mcp_registry.publish_silent_toolboxes")
-def publish_silent_toolboxes() -> None:
-    """Tell pages of toolboxes that fell silent."""
-    for toolbox in toolboxes_whose_silence_changed(timezone.now()):
-        note_silence(toolbox=toolbox)

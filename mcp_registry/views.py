@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.requests import user_of
-from agentopia.lib.errors import Conflict, InvalidInput
+from agentopia.lib.errors import Conflict, InvalidInput, NotFound
 from mcp_registry import pages, selectors
 from mcp_registry.forms import DeployForm
 from mcp_registry.services.servers import (
@@ -21,7 +21,6 @@ from mcp_registry.services.servers import (
     start_server,
     stop_server,
 )
-from toolboxes.selectors import toolboxes_for
 
 ACTIONS = {"start": start_server, "stop": stop_server, "restart": restart_server}
 
@@ -45,19 +44,22 @@ def entry(request: HttpRequest, entry_id: UUID) -> HttpResponse:
     """An entry and the form to deploy it; a POST deploys, and shows the form again where something is missing."""
     user = user_of(request)
     offer = pages.offer_of(selectors.entry_for(user, str(entry_id)))
-    form = DeployForm(_deploy_data(request), user=user, package=offer.package, profile=offer.profile)
+    anyway = "anyway" in request.GET
+    data = request.POST if request.method == "POST" else None
+    form = DeployForm(data, user=user, package=offer.package, profile=offer.profile, anyway=anyway)
     if request.method == "POST" and form.is_valid():
         try:
             server = deploy_server(
                 owner=user,
                 entry=offer.entry,
-                toolbox=form.cleaned_data["toolbox"],
+                toolbox=form.chosen_toolbox,
                 name=form.cleaned_data["name"],
                 config=form.values(secret=False),
                 secrets=form.values(secret=True),
                 shared_volumes=form.shared_volumes,
+                force=form.cleaned_data["force"],
             )
-        except (InvalidInput, Conflict) as error:
+        except (InvalidInput, Conflict, NotFound) as error:
             form.add_problems(error.fields or {"": error.message})
         else:
             return _go_to(request, "servers:detail", server.pk)
@@ -71,17 +73,6 @@ def _go_to(request: HttpRequest, page: str, *arguments: UUID) -> HttpResponse:
     if request.headers.get("HX-Request"):
         return HttpResponse(headers={"HX-Redirect": reverse(page, args=arguments)})
     return redirect(page, *arguments)
-
-
-def _deploy_data(request: HttpRequest) -> dict[str, str] | None:
-    """What was posted; the one-click button posts no toolbox, and means the only one."""
-    if request.method != "POST":
-        return None
-    data = request.POST.dict()
-    only = list(toolboxes_for(user_of(request))[:2])
-    if "toolbox" not in data and len(only) == 1:
-        data["toolbox"] = str(only[0].pk)
-    return data
 
 
 @require_GET

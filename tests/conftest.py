@@ -22,8 +22,9 @@ from mcp_registry.services.catalog import add_entry, load_shipped_catalog
 from mcp_registry.services.deployments import finish_deployment
 from mcp_registry.services.observation import observe
 from mcp_registry.services.servers import deploy_server
+from tests.intake import enrolled
 from toolboxes.models import Toolbox
-from toolboxes.services import enrol_this_machine
+from toolboxes.services.enrolment import create_toolbox
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,8 +87,14 @@ def browser(user: User) -> Client:
 @pytest.fixture
 def toolbox(user: User) -> Toolbox:
     """A toolbox that reports; nothing listens at its address."""
-    toolbox = enrol_this_machine(owner=user, url="http://127.0.0.1:9").toolbox
-    Toolbox.objects.filter(pk=toolbox.pk).update(last_seen_at=timezone.now(), shown_silent=False)
+    toolbox = enrolled(create_toolbox(owner=user, name="box", provider=Toolbox.Provider.THIS_MACHINE))
+    return reporting(toolbox)
+
+
+def reporting(toolbox: Toolbox, **info: Any) -> Toolbox:
+    """The toolbox, after a heartbeat with these host facts."""
+    facts = heartbeat_of().info.model_copy(update=info).model_dump(mode="json")
+    Toolbox.objects.filter(pk=toolbox.pk).update(last_seen_at=timezone.now(), shown_silent=False, info=facts)
     toolbox.refresh_from_db()
     return toolbox
 

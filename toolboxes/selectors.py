@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.models import ApiToken, User
+from accounts.models import User
 from agentopia.lib.errors import Conflict, NotFound
-from toolboxes.models import Toolbox, silence_after
+from toolboxes.models import Certificate, EnrolmentToken, Toolbox, ToolboxEvent, silence_after
+from toolboxes.status import with_facts
 
 
 def toolboxes_for(user: User) -> QuerySet[Toolbox]:
-    """The toolboxes of this user."""
-    return Toolbox.objects.filter(owner=user)
+    """The toolboxes of this user; those that were removed are not among them."""
+    return Toolbox.objects.filter(owner=user, deleted_at=None)
 
 
 def toolbox_for(user: User, key: str) -> Toolbox:
@@ -30,6 +32,30 @@ def toolbox_for(user: User, key: str) -> Toolbox:
     return toolbox
 
 
+def described_for(user: User) -> QuerySet[Any]:
+    """The toolboxes of this user, with all that `status.status_of` reads."""
+    return with_facts(toolboxes_for(user))
+
+
+def described_toolbox_for(user: User, toolbox_id: uuid.UUID, *, removed: bool = False) -> Any:
+    """One of them; raises `NotFound`. With ``removed``, one that was removed is found as well: its history stays."""
+    toolboxes = with_facts(Toolbox.objects.filter(owner=user)) if removed else described_for(user)
+    toolbox = toolboxes.filter(pk=toolbox_id).first()
+    if toolbox is None:
+        raise NotFound("You have no such toolbox; it may have been removed.", code="toolbox_not_found")
+    return toolbox
+
+
+def removed_toolboxes_for(user: User) -> QuerySet[Toolbox]:
+    """Those that this user had, the last removed first."""
+    return Toolbox.objects.filter(owner=user, deleted_at__isnull=False).order_by("-deleted_at")
+
+
+def events_of(toolbox: Toolbox, severities: tuple[str, ...] = ()) -> QuerySet[ToolboxEvent]:
+    """The history of a toolbox, newest first; only what is as severe as one of these, where any are named."""
+    return toolbox.events.filter(severity__in=severities) if severities else toolbox.events.all()
+
+
 def only_toolbox_for(user: User) -> Toolbox:
     """The toolbox that is meant when none is named; raises `NotFound` without any and `Conflict` with several."""
     toolboxes = list(toolboxes_for(user)[:2])
@@ -40,15 +66,20 @@ def only_toolbox_for(user: User) -> Toolbox:
     return toolboxes[0]
 
 
-def toolbox_with_heartbeat_token(token: str) -> Toolbox | None:
-    """The toolbox that authenticates with this token."""
-    return Toolbox.objects.filter(heartbeat_digest=ApiToken.digest_of(token)).first()
+def certificate_of(toolbox: str, serial: str) -> Certificate | None:
+    """A certificate that this control plane gave to the toolbox of this id, with the toolbox."""
+    return Certificate.objects.select_related("toolbox").filter(toolbox__pk=toolbox, serial=serial).first()
 
 
-def toolboxes_whose_silence_changed(now: datetime) -> list[Toolbox]:
+def enrolment_token(token: str) -> EnrolmentToken | None:
+    """What is kept of a one-time token, with its toolbox; None for one that was never made."""
+    return EnrolmentToken.objects.select_related("toolbox").filter(digest=EnrolmentToken.digest_of(token)).first()
+
+
+def toolboxes_whose_silence_changed(now: datetime) -> QuerySet[Toolbox]:
     """Toolboxes that pages show as silent though they report, or the other way round."""
-    reporting = Q(last_seen_at__gt=now - silence_after())
-    return list(Toolbox.objects.filter((reporting & Q(shown_silent=True)) | (~reporting & Q(shown_silent=False))))
+    reporting = Q(last_seen_at__gt=now - silence_after(), enrolled_at__isnull=False)
+    return Toolbox.objects.filter((reporting & Q(shown_silent=True)) | (~reporting & Q(shown_silent=False)))
 
 
 def some_toolbox_reports() -> bool:

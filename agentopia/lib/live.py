@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,11 @@ def owner_group(owner_id: int) -> str:
 def server_group(server_id: UUID) -> str:
     """The group of one server's page."""
     return f"server.{server_id}"
+
+
+def toolbox_group(toolbox_id: UUID) -> str:
+    """The group of one toolbox's pages."""
+    return f"toolbox.{toolbox_id}"
 
 
 def publish(*groups: str) -> None:
@@ -71,6 +77,8 @@ class LivePage(AsyncWebsocketConsumer):
 
     user: Any
     """An ``accounts.User``, which this package does not know."""
+
+    settle_seconds = SETTLE_SECONDS
 
     def groups_of_page(self) -> list[str]:
         raise NotImplementedError
@@ -109,7 +117,11 @@ class LivePage(AsyncWebsocketConsumer):
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
             logger.warning("A live page ended: %r", error)
-            self.tasks.append(asyncio.create_task(self.close(TRY_AGAIN)))
+            self.tasks.append(asyncio.create_task(self._give_up()))
+
+    async def _give_up(self) -> None:
+        with suppress(OSError):  # the browser may be what has gone
+            await self.close(TRY_AGAIN)
 
     async def _render_on_change(self) -> None:
         sent: list[str] = []
@@ -124,7 +136,7 @@ class LivePage(AsyncWebsocketConsumer):
             if fresh := [fragment for fragment in fragments if fragment not in sent]:
                 await self.send("".join(fresh))
             sent = fragments
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(self.settle_seconds)
 
     async def look_again(self, event: dict[str, Any]) -> None:
         """Channels calls this for `publish`."""

@@ -26,7 +26,7 @@ PARTS = ("latency", "throughput", "start", "idle", "hundred")
 async def measure(part: str, chosen: argparse.Namespace) -> list[Figure]:
     """One part, on a DTMA of its own."""
     listener = Listener()
-    async with listener.listening(), running_dtma(heartbeat_url=listener.url) as toolbox:
+    async with listener.listening(), running_dtma(control_url=listener.url) as toolbox:
         return await _measured(part, toolbox, listener, chosen)
 
 

@@ -11,11 +11,10 @@ from bench.dtma.figures import Figure
 from bench.load import Crowd, Session
 from bench.toolbox import IMAGE, Toolbox
 from dtma_wire import HttpTransport
-from tests.dtma.agent import TOKEN
+from tests.dtma.authority import any_toolbox
 
 TURN = 20
 PORT = 8000
-AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 STDIO, HTTP, DIRECT = "stdio through DTMA", "HTTP through DTMA", "HTTP directly"
 type Call = Callable[[str], Awaitable[str]]
 
@@ -23,7 +22,7 @@ type Call = Callable[[str], Awaitable[str]]
 async def latency(toolbox: Toolbox, calls: int) -> list[Figure]:
     """One client, one call at a time, in turns."""
     await toolbox.run("calls", "/opt/mcp/run", "stdio")
-    session = Session(f"{toolbox.agent.url}/v1/servers/calls/mcp", AUTHORIZED)
+    session = Session(f"{toolbox.agent.url}/v1/servers/calls/mcp", tls=any_toolbox())
     await session.open()
     async with attached(IMAGE, ["stdio"]) as request:
 
@@ -67,7 +66,7 @@ async def throughput(toolbox: Toolbox, rounds: int, seconds: float) -> list[Figu
     for clients in (16, 64):
         rates: dict[str, list[float]] = {way: [] for way in addresses}
         costs: dict[str, list[float]] = {way: [] for way in addresses}
-        crowds = {way: Crowd(url, clients, {} if way == DIRECT else AUTHORIZED) for way, url in addresses.items()}
+        crowds = {way: Crowd(url, clients, tls=None if way == DIRECT else any_toolbox()) for way, url in addresses.items()}
         for crowd in crowds.values():
             await crowd.open()
             await crowd.calls_per_second(seconds / 4)

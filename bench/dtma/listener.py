@@ -10,6 +10,7 @@ from aiohttp import web
 
 from dtma_wire import Heartbeat, HeartbeatAnswer
 from tests.dtma.agent import free_port
+from tests.dtma.authority import authority
 
 INTERVAL_SECONDS = 15
 LIMIT_SECONDS = 60
@@ -27,16 +28,16 @@ class Listener:
     @property
     def url(self) -> str:
         """For ``config.json``."""
-        return f"http://127.0.0.1:{self.port}/beat"
+        return f"https://127.0.0.1:{self.port}"
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Serve for as long as the block lasts."""
         app = web.Application(client_max_size=2**26)
-        app.router.add_post("/beat", self._take)
-        runner = web.AppRunner(app)
+        app.router.add_post("/dtma/v1/heartbeat", self._take)
+        runner = web.AppRunner(app, keepalive_timeout=75)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=authority().server()).start()
         try:
             yield
         finally:

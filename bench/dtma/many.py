@@ -38,19 +38,19 @@ async def _put_all(toolbox: Toolbox, names: list[str]) -> tuple[float, list[str]
     return took, [last.server.reason for _, last in settled if not last.ready]
 
 
-async def idle(toolbox: Toolbox, seconds: float) -> list[Figure]:
+async def idle(toolbox: Toolbox, seconds: float, servers: int = IDLE_SERVERS) -> list[Figure]:
     """What a DTMA with twenty ready servers needs while nothing happens."""
     empty = toolbox.rss_mb
-    _, failures = await _put_all(toolbox, _ids(IDLE_SERVERS))
+    _, failures = await _put_all(toolbox, _ids(servers))
     assert not failures, failures[0]
     await asyncio.sleep(CALM_SECONDS)
     used = toolbox.cpu_seconds
     await asyncio.sleep(seconds)
     cpu = (toolbox.cpu_seconds - used) / seconds * 100
-    work = f"{IDLE_SERVERS} servers, each with a secret"
+    work = f"{servers} servers, each with a secret"
     return [
-        Figure(f"resident memory, idle with {IDLE_SERVERS} servers", toolbox.rss_mb, "MB", 60, work=f"{work}; {empty:.1f} MB with none"),
-        Figure(f"CPU, idle with {IDLE_SERVERS} servers", cpu, "% core", 1, work=f"{work}, over {seconds:g} s, heartbeats included"),
+        Figure(f"resident memory, idle with {servers} servers", toolbox.rss_mb, "MB", 60, work=f"{work}; {empty:.1f} MB with none"),
+        Figure(f"CPU, idle with {servers} servers", cpu, "% core", 1, work=f"{work}, over {seconds:g} s, heartbeats included"),
     ]
 
 

@@ -59,6 +59,7 @@ def application_programs(home: Home, port: int) -> list[Program]:
     worker = ["celery", "--app", "agentopia", "worker", "--pool", "threads", "--concurrency", "16", "--loglevel", "INFO", *alone]
     beat = ["celery", "--app", "agentopia", "beat", "--schedule", str(home.path / "celerybeat-schedule"), "--pidfile="]
     return [
+        Program("intake", [python, "-m", "agentopia.intake"], autostart=False),
         Program(
             "web",
             [python, "-m", *web, "--ws", "websockets", "--lifespan", "on", "--no-access-log", "--timeout-graceful-shutdown", "5"],
@@ -150,7 +151,7 @@ def serve(home: Home, services: Services, port: int, url: str) -> NoReturn:
         services.wait(processes)
         say("Preparing the database and the catalogue")
         prepare(home, environment)
-        say("Starting the web server, the worker, the scheduler and this machine's toolbox")
+        say("Starting the web server, the intake, the worker, the scheduler and this machine's toolbox")
         processes.start(program.name for program in applications)
         wait_until_ready(processes, applications, url)
         say(f"Agentopia is ready at {url}")

@@ -20,8 +20,16 @@ from deploy.local.services import ensure_services
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-PROGRAMS = {"docker-registry": "docker-registry", "faketime": "faketime", "ip": "iproute2", "openssl": "openssl"}
-"""What tests of the host agent need of the system (images to pull, a clock that jumps, networks, certificates), with its package."""
+PROGRAMS = {
+    "debootstrap": "debootstrap",
+    "docker-registry": "docker-registry",
+    "faketime": "faketime",
+    "ip": "iproute2",
+    "openssl": "openssl",
+}
+"""What tests of the host agent need of the system, with its package: machines to install on, images to pull, a clock that jumps, networks,
+certificates.
+"""
 
 
 def find_browser() -> str | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import logging
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dtma.builds.building import MakeRoom, Workshop
-from dtma.builds.dotnet import Dotnet
 from dtma.builds.ledger import Ledger, Use
 from dtma.builds.recipes import kitchen_of, server_recipe
 from dtma.builds.shared import Report
@@ -14,6 +17,9 @@ from dtma.builds.shelf import Shelf
 from dtma.engine import Engine, EngineRefused, Image
 from dtma.errors import EngineUnavailable, Failure
 from dtma_wire import NpmPackage, NugetPackage, OciImage, Phase, PypiPackage
+
+if TYPE_CHECKING:
+    from dtma.builds.dotnet import Dotnet
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +47,9 @@ class Builder:
     ) -> None:
         self._ledger = ledger or Ledger(home)
         self._shelf = Shelf(engine, self._ledger, Workshop(engine, home, make_room))
-        self._dotnet = Dotnet(self._shelf, home / "nuget", runtime_image=dotnet_runtime_image, feed=nuget_feed)
+        self._dotnet: Dotnet | None = None
+        self._nuget = functools.partial(_dotnet, self._shelf, home / "nuget", runtime_image=dotnet_runtime_image, feed=nuget_feed)
+        shutil.rmtree(home / "nuget", ignore_errors=True)  # what a DTMA that was killed left behind
 
     async def image(self, source: Source, report: Report, *, server: str, generation: int) -> Image:
         """The image of a server's source; raises ``Failure`` with what to do about it, or ``EngineUnavailable``.
@@ -51,6 +59,7 @@ class Builder:
         if isinstance(source, OciImage):
             return await self._named(source.reference, server, generation, report)
         if isinstance(source, NugetPackage):
+            self._dotnet = self._dotnet or self._nuget()
             image, bases = await self._dotnet.image(source, report)
         else:
             image, bases = await self._built(source, report)
@@ -90,6 +99,13 @@ class Builder:
         resolved = image.reference if "@" in image.reference else image.id
         self._ledger.use(server, Use(image=image.id, reference=reference, pinned=pinned or resolved, generation=generation))
         return image
+
+
+def _dotnet(shelf: Shelf, folder: Path, *, runtime_image: str | None, feed: str | None) -> Dotnet:
+    """Loaded when first needed: reading zips and XML takes 0.8 MB, and most toolboxes never have a package of NuGet."""
+    module = importlib.import_module("dtma.builds.dotnet")
+    made: Dotnet = module.Dotnet(shelf, folder, runtime_image=runtime_image, feed=feed)
+    return made
 
 
 def _ignore(detail: str, fraction: float | None) -> None:

@@ -40,7 +40,6 @@ class Dotnet:
         self._folder = folder
         self._runtime_image = runtime_image
         self._feed = Feed(feed) if feed else None
-        shutil.rmtree(folder, ignore_errors=True)  # what a DTMA that was killed left behind
 
     async def image(self, package: NugetPackage, report: Report) -> tuple[Image, tuple[Image, ...]]:
         """The image and what it stands on, the next first. Raises ``Failure`` or ``EngineUnavailable``."""

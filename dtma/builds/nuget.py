@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,7 +33,9 @@ class Feed:
     async def fetch(self, name: str, version: str, target: Path, report: Report) -> None:
         """Bring one package here as the file ``target``, checked against the hash that the feed's catalogue tells, if it has one."""
         what, name, version = f"{name} {version}", name.lower(), normal(version)
-        async with aiohttp.ClientSession(timeout=LIMITS, trust_env=True) as session:
+        # The system's authorities are loaded for this alone: aiohttp's own context trusts nobody here (``lean``).
+        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
+        async with aiohttp.ClientSession(connector=connector, timeout=LIMITS, trust_env=True) as session:
             resources = (await self._document(session, self._index)).get("resources") or ()
             contents = _resource(resources, "PackageBaseAddress/3.0.0")
             if contents is None:

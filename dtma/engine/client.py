@@ -22,6 +22,7 @@ from dtma.labels import LABEL_TOOLBOX
 CONNECT_SECONDS = 5.0
 PROBE_SECONDS = 3.0
 RETRY_SECONDS = 0.5
+EVENTS = ("create", "destroy", "die", "health_status", "oom", "pause", "start", "unpause")
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Engine:
 
     async def events(self, toolbox: str) -> AsyncIterator[dict[str, Any]]:
         """Events of this toolbox's containers, until the connection ends; then raises ``EngineUnavailable``."""
-        filters = json.dumps({"type": ["container"], "event": ["oom", "die", "health_status"], "label": [f"{LABEL_TOOLBOX}={toolbox}"]})
+        filters = json.dumps({"type": ["container"], "event": EVENTS, "label": [f"{LABEL_TOOLBOX}={toolbox}"]})
         channel = self._docker.events.subscribe(create_task=False)
         listening = asyncio.create_task(self._docker.events.run(filters=filters))
         try:

@@ -20,6 +20,18 @@ STOP_SECONDS = 5
 
 
 @dataclass(frozen=True)
+class Found:
+    """A container as the engine lists it. ``running`` excludes one that is paused; ``image`` is what it was made from, by whatever name."""
+
+    id: str
+    name: str
+    image: str
+    created_at: datetime
+    running: bool
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Ending:
     """How a container ended."""
 
@@ -48,6 +60,22 @@ class Containers:
         with failures():
             found = await self._docker.containers.list(all=True, filters=json.dumps({"label": labels}))
         return [{"Id": container.id, "Labels": container["Labels"]} for container in found]
+
+    async def with_label(self, label: str) -> list[Found]:
+        """All containers with this label, running or not."""
+        with failures():
+            listed = await self._docker.containers.list(all=True, filters=json.dumps({"label": [label]}))
+        return [
+            Found(
+                id=container["Id"],
+                name=(container["Names"] or [""])[0].removeprefix("/"),
+                image=container["Image"],
+                created_at=datetime.fromtimestamp(container["Created"], UTC),
+                running=container["State"] == "running",
+                labels=container["Labels"] or {},
+            )
+            for container in listed
+        ]
 
     async def create(self, name: str, body: dict[str, Any]) -> str:
         """Create a container; returns its id.

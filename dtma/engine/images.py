@@ -56,6 +56,17 @@ class Images:
         environment = dict(entry.partition("=")[::2] for entry in found["Config"].get("Env") or ())
         return Image(found["Id"], (own or [*digests, reference])[0], has_init, environment)
 
+    async def name_of(self, image_id: str) -> str:
+        """A name of an image, or its id where it has none (any more)."""
+        try:
+            with failures():
+                found = await self._docker.images.inspect(image_id)
+        except EngineRefused as refusal:
+            if refusal.status == 404:
+                return image_id
+            raise
+        return str(next(iter([*(found.get("RepoDigests") or ()), *(found.get("RepoTags") or ())]), image_id))
+
     async def all(self) -> list[Stored]:
         """Every image with a name, and those that lost theirs to another."""
         with failures():

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+from dtma.about import about_label
 from dtma.engine import Image
 from dtma.isolation.rules import bridge_name
 from dtma.isolation.seccomp import PROFILE
@@ -74,6 +75,7 @@ def container_body(server_id: str, spec: ServerSpec, image: Image, *, toolbox: s
             **owner_labels(server_id, toolbox),
             LABEL_GENERATION: str(spec.generation),
             LABEL_SPEC: spec_label,
+            **about_label(spec),
         },
         "HostConfig": {
             "CapDrop": ["ALL"],

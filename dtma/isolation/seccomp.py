@@ -8,7 +8,7 @@ that would depend on a capability, which no server has.
 from __future__ import annotations
 
 import json
-from importlib.resources import files
+from pathlib import Path
 
-PROFILE = json.dumps(json.loads(files("dtma.isolation").joinpath("seccomp.json").read_bytes()), separators=(",", ":"))
+PROFILE = json.dumps(json.loads(Path(__file__).with_name("seccomp.json").read_bytes()), separators=(",", ":"))
 """As a container's ``SecurityOpt`` names it: the whole text."""

@@ -46,6 +46,12 @@ def remove(toolbox: str, server_id: str) -> None:
         shutil.rmtree(place / _name(toolbox) / server_id, ignore_errors=True)
 
 
+def remove_all(toolbox: str) -> None:
+    """Nothing of any server's is left."""
+    for place in _PLACES:
+        shutil.rmtree(place / _name(toolbox), ignore_errors=True)
+
+
 def _directory(toolbox: str, server_id: str) -> Path:
     for place in _PLACES:
         if _is_in_memory(place):

@@ -26,6 +26,10 @@ class Watch:
         self._pending[state.id] = state
         self._changed.set()
 
+    def stir(self) -> None:
+        """As if something were queued."""
+        self._changed.set()
+
     def clear(self) -> None:
         """Forget what is queued."""
         self._pending.clear()
@@ -64,6 +68,11 @@ class Board:
         state = self._stamp(state)
         self._states.pop(state.id, None)
         return state
+
+    def stir(self) -> None:
+        """Something else changed that whoever waits for changes wants to tell."""
+        for watch in self._watches:
+            watch.stir()
 
     @property
     def states(self) -> list[ServerState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dtma_wire import ServerState
+from dtma_wire import Orphan, ServerState
 
 MAX_BYTES = 1024 * 1024
 """Of states in one heartbeat; a hundred servers with all their tools are told in several."""
@@ -17,6 +17,7 @@ class Delta:
     since: int
     servers: tuple[ServerState, ...]
     unchanged: tuple[str, ...]
+    orphans: tuple[Orphan, ...] | None
     more: bool
 
 
@@ -27,9 +28,10 @@ class Deltas:
         self._since = 0
         self._revisions: dict[str, int] = {}
         self._tools: dict[str, str] = {}
+        self._orphans: tuple[Orphan, ...] | None = None
 
-    def compose(self, states: list[ServerState]) -> Delta:
-        """What to tell of all present states. Until it is acknowledged, the next one says it again."""
+    def compose(self, states: list[ServerState], orphans: tuple[Orphan, ...] | None = None) -> Delta:
+        """What to tell of all present states and orphans (None: not known). Until it is acknowledged, the next one says it again."""
         told: list[ServerState] = []
         others: list[str] = []
         more = False
@@ -43,7 +45,7 @@ class Deltas:
                     continue
                 more = True
             others.append(state.id)
-        return Delta(self._since, tuple(told), tuple(others), more)
+        return Delta(self._since, tuple(told), tuple(others), None if orphans == self._orphans else orphans, more)
 
     def acknowledge(self, delta: Delta, sequence: int) -> None:
         """The control plane took it, as the heartbeat of this number."""
@@ -51,6 +53,8 @@ class Deltas:
         self._since = sequence
         self._revisions = {server_id: revision for server_id, revision in self._revisions.items() if server_id in present}
         self._tools = {server_id: tools for server_id, tools in self._tools.items() if server_id in present}
+        if delta.orphans is not None:
+            self._orphans = delta.orphans
         for state in delta.servers:
             self._revisions[state.id] = state.revision
             self._tools[state.id] = state.tools_hash
@@ -60,6 +64,7 @@ class Deltas:
         self._since = 0
         self._revisions.clear()
         self._tools.clear()
+        self._orphans = None
 
     def _without_known_tools(self, state: ServerState) -> ServerState:
         if state.tools is None or self._tools.get(state.id) != state.tools_hash:

@@ -4,48 +4,60 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import aiohttp
 from pydantic import ValidationError
 
 from dtma.config import Config
+from dtma.control_plane import ControlPlane, NotTaken
 from dtma.observing.board import Board, Watch
 from dtma.observing.deltas import Delta, Deltas
 from dtma.observing.host import Host
+from dtma.observing.load import LoadMeter
 from dtma.services import Services
-from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, HostInfo
+from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, HostInfo, Orphan, Wanted
 
 logger = logging.getLogger(__name__)
 
+PATH = "/dtma/v1/heartbeat"
 DEBOUNCE_SECONDS = 0.05
-LIMIT_SECONDS = 10.0
 MAX_BACKOFF_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a heart needs of others. ``orphans`` tells those that there are (None: not known), ``take`` carries out what is wanted, and
+    ``unrecognised`` hears that the control plane does not believe who this is.
+    """
+
+    orphans: Callable[[], tuple[Orphan, ...] | None]
+    take: Callable[[tuple[Wanted, ...]], None]
+    unrecognised: Callable[[], None]
 
 
 class Heart:
     """Pushes ``Heartbeat``s. Failing is never fatal: the next one says again what was not acknowledged."""
 
-    def __init__(self, services: Services, board: Board) -> None:
+    def __init__(self, services: Services, board: Board, control: ControlPlane, surroundings: Surroundings) -> None:
         self._services = services
         self._config: Config = services.config
         self._board = board
+        self._control = control
+        self._surroundings = surroundings
         self._host = Host(services.engine, services.home.root)
+        self._load = LoadMeter(services.home.root)
         self._deltas = Deltas()
         self._sequence = 0
         self._failures = 0
-        # aiohttp's own context trusts nobody here (see ``lean``).
-        self._trust = ssl.create_default_context() if (self._config.heartbeat_url or "").startswith("https:") else True
 
     async def beat(self) -> None:
-        """Endless; returns at once if there is nobody to tell."""
-        if self._config.heartbeat_url is None:
-            return
+        """Endless."""
         with self._board.watch(current=False) as watch:
             while True:
                 watch.clear()
-                answer, more = await self._push(self._config.heartbeat_url)
+                answer, more = await self._push()
                 if answer is None:
                     self._failures += 1
                     # While the control plane does not answer, changes must not turn into a storm of attempts.
@@ -54,18 +66,19 @@ class Heart:
                 self._failures = 0
                 await _change(watch, DEBOUNCE_SECONDS if more or answer.resend else max(1.0, answer.interval_seconds))
 
-    async def _push(self, url: str) -> tuple[HeartbeatAnswer | None, bool]:
+    async def _push(self) -> tuple[HeartbeatAnswer | None, bool]:
         """Send one; returns the answer (None: nobody took it) and whether there is more to tell."""
         self._sequence += 1
         info = await self._host.info()
-        delta = self._deltas.compose(self._board.states)
-        answer = await self._post(url, self._heartbeat(info, delta))
+        delta = self._deltas.compose(self._board.states, self._surroundings.orphans())
+        answer = await self._post(self._heartbeat(info, delta))
         if answer is None:
             return None, False
         if answer.resend:
             self._deltas.forget()
         else:
             self._deltas.acknowledge(delta, self._sequence)
+        self._surroundings.take(answer.wanted)
         return answer, delta.more
 
     def _heartbeat(self, info: HostInfo, delta: Delta) -> Heartbeat:
@@ -79,23 +92,18 @@ class Heart:
             servers=delta.servers,
             unchanged=delta.unchanged,
             since=delta.since,
+            load=self._load.measure(),
+            orphans=delta.orphans,
         )
 
-    async def _post(self, url: str, heartbeat: Heartbeat) -> HeartbeatAnswer | None:
-        headers = {"Content-Type": "application/json"}
-        if self._config.heartbeat_token is not None:
-            headers["Authorization"] = f"Bearer {self._config.heartbeat_token.get_secret_value()}"
-        limit = aiohttp.ClientTimeout(total=LIMIT_SECONDS)
-        body = heartbeat.model_dump_json().encode()
+    async def _post(self, heartbeat: Heartbeat) -> HeartbeatAnswer | None:
         try:
-            async with self._services.http.post(url, data=body, headers=headers, timeout=limit, ssl=self._trust) as response:
-                said = await response.read()
-                problem = None if response.status < 300 else f"it answered HTTP {response.status}"
-        except (aiohttp.ClientError, TimeoutError) as error:
-            problem = str(error) or type(error).__name__
-        if problem is not None:
+            said = await self._control.post(PATH, heartbeat.model_dump_json().encode())
+        except NotTaken as refusal:
             if self._failures == 0:
-                logger.warning("the control plane does not take heartbeats: %s", problem)
+                logger.warning("the control plane does not take heartbeats: %s", refusal)
+            if refusal.unrecognised:
+                self._surroundings.unrecognised()
             return None
         if self._failures:
             logger.info("the control plane takes heartbeats again")

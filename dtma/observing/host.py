@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import shutil
+import platform
 import socket
 import time
 from pathlib import Path
@@ -12,10 +13,12 @@ from dtma import __version__
 from dtma.engine import Engine, EngineFacts, EngineRefused
 from dtma.errors import EngineUnavailable
 from dtma.mcp.versions import ALL_VERSIONS
+from dtma.observing.load import disk
 from dtma_wire import WIRE_VERSION, HostInfo
 
 FACTS_SECONDS = 300.0
 """For so long what the engine said of itself is believed, provided that it answers: to count its containers costs it more than that."""
+_UNAME = os.uname()
 
 
 class Host:
@@ -49,6 +52,7 @@ async def _engine_facts(engine: Engine) -> EngineFacts:
 
 
 def _host_info(facts: EngineFacts, home: Path) -> HostInfo:
+    _, free, size = disk(home)
     return HostInfo(
         dtma_version=__version__,
         wire_version=WIRE_VERSION,
@@ -56,8 +60,21 @@ def _host_info(facts: EngineFacts, home: Path) -> HostInfo:
         hostname=socket.gethostname(),
         cpus=os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        disk_free_bytes=shutil.disk_usage(home).free,
+        disk_free_bytes=free,
+        disk_bytes=size,
+        arch=_UNAME.machine,
+        system=_system(),
+        kernel=_UNAME.release,
         engine_version=facts.version,
         engine_problem=facts.problem,
         isolation=facts.isolation,
     )
+
+
+@functools.cache
+def _system() -> str:
+    """What the operating system calls itself, e.g. ``Debian GNU/Linux 13 (trixie)``."""
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", _UNAME.sysname)
+    except OSError:
+        return _UNAME.sysname

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 
 from dtma.engine import EngineRefused
 from dtma.engine.client import RETRY_SECONDS
-from dtma.errors import EngineUnavailable, Invalid, Stale, UnknownServer
-from dtma.labels import LABEL_SERVER, LABEL_TOOLBOX
+from dtma.errors import EngineUnavailable, Invalid, Stale, UnknownOrphan, UnknownServer
+from dtma.isolation.container import volume_name
+from dtma.labels import LABEL_SERVER
 from dtma.observing.board import Board
+from dtma.servers.orphans import Orphans
 from dtma.servers.server import Server
 from dtma.services import Services
 from dtma.store import Record, Volumes
@@ -30,18 +32,20 @@ class Fleet:
         self._services = services
         self._board = board
         self._servers = {record.id: Server(services, board, record) for record in services.home.records()}
-        self._watching: asyncio.Task[None] | None = None
+        self.orphans = Orphans(services, board, self._servers)
+        self._watching: list[asyncio.Task[None]] = []
 
     def resume(self) -> None:
         """Carry on where the last DTMA left off."""
         for server in self._servers.values():
             server.resume()
-        self._watching = background(self._watch_engine(), "following the engine")
+        self._watching.append(background(self._watch_engine(), "following the engine"))
+        self._watching.append(background(self.orphans.keep_looking(), "looking for containers without a server"))
 
     async def let_go(self) -> None:
         """DTMA ends; containers run on."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in self._watching:
+            task.cancel()
         await asyncio.gather(*(server.let_go() for server in self._servers.values()))
 
     def find(self, server_id: str) -> Server:
@@ -59,7 +63,7 @@ class Fleet:
         if server is None:
             known = self._services.home.minimum_generation(server_id)
             if spec.generation < known:
-                raise Stale(f"This server was deleted with generation {known}, and generation {spec.generation} is older.")
+                raise Stale(f"This server was deleted with generation {known}, and generation {spec.generation} is older.", known)
             record = Record(server_id, spec)
             self._services.home.save(record)
             server = self._servers[server_id] = Server(self._services, self._board, record)
@@ -75,6 +79,23 @@ class Fleet:
             del self._servers[server_id]
         return state
 
+    async def adopt(self, container: str) -> ServerState:
+        """Take up an orphan, which goes on as it runs; answers when it is ready or has failed.
+
+        All that is known of it is on the disk first: a DTMA that is killed here carries on from there. Raises ``Refusal``s.
+        """
+        server_id, spec, session = await self.orphans.recover(container)
+        if not _SERVER_ID.fullmatch(server_id) or server_id in self._servers:
+            raise UnknownOrphan(container)
+        home = self._services.home
+        for volume in spec.volumes:
+            home.add_volume(volume_name(server_id, volume, toolbox=self._services.config.toolbox))
+        home.save_session(server_id, session)
+        record = Record(server_id, spec)
+        home.save(record)
+        server = self._servers[server_id] = Server(self._services, self._board, record)
+        return await server.start(None)
+
     async def _watch_engine(self) -> None:
         """Follow the engine's events as long as it is there, and tell servers when it goes and comes."""
         engine, toolbox = self._services.engine, self._services.config.toolbox
@@ -84,27 +105,17 @@ class Fleet:
                 for server in self._servers.values():
                     server.engine_back()
                 await self._services.guard.renew()
-                await self._report_orphans()
+                await self.orphans.look()
                 async for event in engine.events(toolbox):
                     actor = event.get("Actor", {})
-                    owner = actor.get("Attributes", {}).get(LABEL_SERVER)
+                    owner = actor.get("Attributes", {}).get(LABEL_SERVER, "")
+                    action, container = event.get("Action", ""), actor.get("ID", "")
                     if owner in self._servers:
-                        self._servers[owner].heard_of(event.get("Action", ""), actor.get("ID", ""))
+                        self._servers[owner].heard_of(action, container)
+                    self.orphans.heard_of(action, container, owner)
             except (EngineUnavailable, EngineRefused) as outage:
                 if not await engine.answers():
                     logger.warning("%s", outage)
                     for server in self._servers.values():
                         server.engine_lost(str(outage))
                 await asyncio.sleep(RETRY_SECONDS)
-
-    async def _report_orphans(self) -> None:
-        """Containers of this toolbox that no spec asks for. Those of deleted servers are removed, others only named."""
-        for container in await self._services.engine.containers.matching(f"{LABEL_TOOLBOX}={self._services.config.toolbox}"):
-            owner = container["Labels"].get(LABEL_SERVER, "")
-            if owner in self._servers:
-                continue
-            if self._services.home.was_deleted(owner):
-                logger.warning("removing the container %s of the deleted server %s", container["Id"][:12], owner)
-                await self._services.engine.containers.remove(container["Id"])
-            else:
-                logger.warning("the container %s has our labels, but no server %s is known; it is left alone", container["Id"][:12], owner)

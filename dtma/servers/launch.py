@@ -34,6 +34,7 @@ class Launch:
         self._log = logbook
         self._attempt = attempt
         self._starter = Starter(services, record, logbook)
+        self._adopted_as = ""
         self.link: Link | None = None
         """Set as soon as there is a container; whoever runs the launch closes it."""
 
@@ -50,15 +51,18 @@ class Launch:
             return False
         if found["State"].get("Paused"):  # by somebody: it cannot be attached to
             return False
-        if found["Config"]["Labels"].get(LABEL_SPEC) != self._services.home.label(self._spec):
+        if self._services.home.label(self._spec) not in (found["Config"]["Labels"].get(LABEL_SPEC), session.adopted_as):
             return False
         if not await self._starter.take_over():
             return False
         await self._starter.remove(replicas_only=True)  # whose clients are gone
         link = self._linked(await self._starter.attach(found["Id"], self._on_broadcast, hold=True))
         link.started_at, link.image = session.started_at, session.image
-        link.initialize_result, link.tools = session.initialize_result, session.tools
+        self._adopted_as = session.adopted_as
         await link.attachment.fill_gap(self._engine)
+        if not session.initialize_result:
+            return await self._get_acquainted(link)
+        link.initialize_result, link.tools = session.initialize_result, session.tools
         speaker = await self._speaker(link, session.initialize_result)
         if speaker is None:
             return False
@@ -66,6 +70,20 @@ class Launch:
         for step in Step:
             self._attempt.report(step, StepState.DONE, "kept from before")
         return True
+
+    async def _get_acquainted(self, link: Link) -> bool:
+        """Speak with the server of a container that somebody else had spoken with; False if it does not answer, and must be replaced."""
+        for step in (Step.IMAGE, Step.CONTAINER):
+            self._attempt.report(step, StepState.DONE, "found running")
+        try:
+            if await self.shake_hands(link):
+                self._log.remark("This container was found running, and adopted.")
+                return True
+        except Failure as failure:
+            self._log.remark(f"The container was found running, but is replaced: {failure.reason}")
+        await link.close("The container is replaced.")
+        self.link = None
+        return False
 
     async def image(self) -> Image:
         """Step 1."""
@@ -86,6 +104,7 @@ class Launch:
     async def create(self, image: Image) -> Link:
         """Step 2: a fresh container. What was there before is removed."""
         self._attempt.report(Step.CONTAINER, StepState.RUNNING)
+        self._adopted_as = ""
         await self.clear()
         await self._starter.prepare(image)
         link = self._linked(await self._starter.start(image, self._on_broadcast))
@@ -127,6 +146,7 @@ class Launch:
             started_at=link.started_at,
             initialize_result=link.initialize_result,
             tools=link.tools,
+            adopted_as=self._adopted_as,
         )
         try:
             self._services.home.save_session(self._record.id, session)

@@ -60,7 +60,8 @@ class Server:
             self._refuse_stale(spec.generation)
             known = self.record.spec
             if spec.generation == known.generation and spec.fingerprint != known.fingerprint:
-                raise Stale(f"Generation {spec.generation} of this server is known with other content. Send a higher generation.")
+                known_as = f"Generation {spec.generation} of this server is known with other content."
+                raise Stale(f"{known_as} Send a higher generation.", known.generation)
             same = spec.fingerprint == known.fingerprint and spec.desired == known.desired
             self._desire(spec)
             unfulfilled = self._driven.attempt.settled is not None and not self._driven.as_desired
@@ -132,9 +133,9 @@ class Server:
     def _refuse_stale(self, generation: int | None) -> None:
         known = self.record.spec.generation
         if self.record.deleting is not None:
-            raise Stale("This server is being deleted. Deploy it under a new id.")
+            raise Stale("This server is being deleted. Deploy it under a new id.", known)
         if generation is not None and generation < known:
-            raise Stale(f"Generation {generation} of this server is older than {known}, which is known already.")
+            raise Stale(f"Generation {generation} of this server is older than {known}, which is known already.", known)
 
     def _desire(self, spec: ServerSpec, *, essential: bool = False) -> None:
         if spec == self.record.spec:

@@ -24,6 +24,7 @@ class Deployment(models.Model):
         RESTART = "restart"
         DELETE = "delete"
         REPAIR = "repair", "repair (the toolbox was not as desired)"
+        ADOPT = "adopt", "adopt (it was on the toolbox already)"
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -40,6 +41,9 @@ class Deployment(models.Model):
     detail = models.TextField(blank=True, help_text="What it waits for, or why it failed, for a person.")
     code = models.CharField(max_length=40, blank=True, help_text="Why it failed, as a word to branch on.")
     attempts = models.PositiveIntegerField(default=0)
+    failures_before = models.PositiveSmallIntegerField(
+        default=0, help_text="How many in a row failed before it, each repeated when the toolbox reported again."
+    )
     not_before = models.DateTimeField(default=timezone.now)
     lease_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -61,7 +65,7 @@ class Deployment(models.Model):
 
 
 class DeploymentStep(models.Model):
-    """One station of a deployment, with its times as the toolbox's clock gave them (``queued``: the control plane's)."""
+    """One station of a deployment. Its times are of our clock, whatever the toolbox's shows."""
 
     class State(models.TextChoices):
         RUNNING = "running"
@@ -87,4 +91,4 @@ class DeploymentStep(models.Model):
     @property
     def seconds(self) -> float | None:
         """How long it took; None while it goes on."""
-        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+        return max(0.0, (self.finished_at - self.started_at).total_seconds()) if self.finished_at else None

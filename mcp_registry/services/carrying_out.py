@@ -14,9 +14,10 @@ from django.db import transaction
 
 from agentopia.lib import live
 from agentopia.lib.errors import AgentopiaError
-from dtma_client import DtmaClient, DtmaError, DtmaUnreachable
+from dtma_client import DtmaClient, DtmaError, DtmaUnreachable, ServerNotFound, StaleGeneration
 from dtma_wire import Phase, ServerSpec, ServerState, Settled
 from mcp_registry.models import Deployment, McpServer
+from mcp_registry.neighbours import refuse_others
 from mcp_registry.services.deployments import (
     LEASE,
     UNREACHABLE,
@@ -27,6 +28,7 @@ from mcp_registry.services.deployments import (
     renew_lease,
 )
 from mcp_registry.services.observation import observe
+from mcp_registry.services.repairs import go_beyond
 from mcp_registry.spec import spec_of
 from toolboxes.dtma import as_agentopia_error, dtma_of
 
@@ -38,8 +40,11 @@ def carry_out(*, deployment_id: UUID) -> None:
         return
     server = deployment.server
     try:
+        refuse_others(server.toolbox)
         # Runs the asynchronous conversation with the database work coming back to this thread.
         async_to_sync(_converse)(deployment, None if _is_simple(deployment) else spec_of(server))
+    except StaleGeneration as stale:
+        go_beyond(deployment=deployment, known=stale.generation)
     except DtmaError as error:
         told = as_agentopia_error(error, server.toolbox)
         if error.retryable:
@@ -48,7 +53,10 @@ def carry_out(*, deployment_id: UUID) -> None:
         else:
             finish_deployment(deployment=deployment, problem=told.message, code=told.code)
     except AgentopiaError as error:
-        finish_deployment(deployment=deployment, problem=error.message, code=error.code)
+        if error.retryable:  # no machine is this toolbox now; another may become it
+            defer_deployment(deployment=deployment, problem=error.message, code=UNREACHABLE)
+        else:
+            finish_deployment(deployment=deployment, problem=error.message, code=error.code)
 
 
 def _is_simple(deployment: Deployment) -> bool:
@@ -81,10 +89,18 @@ async def _work(deployment: Deployment, spec: ServerSpec | None) -> None:
             await dtma.delete(str(server.pk), volumes="remove", generation=deployment.generation)
             await sync_to_async(_forget)(server)
         elif spec is None:
-            state = await dtma.stop(str(server.pk), generation=deployment.generation)
-            await sync_to_async(_settle)(deployment, state)
+            await _stop(dtma, deployment)
         else:
             await _put(dtma, deployment, spec)
+
+
+async def _stop(dtma: DtmaClient, deployment: Deployment) -> None:
+    try:
+        state = await dtma.stop(str(deployment.server_id), generation=deployment.generation)
+    except ServerNotFound:  # it lost everything: what is told is what it is to have, without running it
+        await _put(dtma, deployment, spec_of(deployment.server))
+    else:
+        await sync_to_async(_settle)(deployment, state)
 
 
 async def _put(dtma: DtmaClient, deployment: Deployment, spec: ServerSpec) -> None:

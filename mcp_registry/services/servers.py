@@ -13,6 +13,7 @@ from agentopia.lib.errors import Conflict, InvalidInput
 from mcp_registry.manifest import parse_manifest
 from mcp_registry.models import CatalogEntry, Deployment, McpServer
 from mcp_registry.models.servers import SERVER_NAME
+from mcp_registry.placement import check, choose, need_of
 from mcp_registry.selectors import server_for
 from mcp_registry.services.deployments import request_deployment
 from mcp_registry.spec import checked_values, checked_volumes, package_of, spec_of
@@ -23,20 +24,23 @@ def deploy_server(
     *,
     owner: User,
     entry: CatalogEntry,
-    toolbox: Toolbox,
+    toolbox: Toolbox | None = None,
     name: str = "",
     config: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
     package: int = 0,
     shared_volumes: Mapping[str, str] | None = None,
+    force: bool = False,
 ) -> McpServer:
-    """Deploy an entry on a toolbox, both the owner's to use. Without a name it is called as the entry, numbered where taken.
+    """Deploy an entry on a toolbox, both the owner's to use: where it fits best if none is named, with ``force`` where it does not fit.
 
-    ``shared_volumes`` names, by a volume of the entry, a folder of the toolbox that servers share instead.
-    Raises `InvalidInput` for settings that are missing or wrong and `Conflict` for a name that is taken; nothing is stored then.
+    Without a name it is called as the entry, numbered where taken. ``shared_volumes`` names, by a volume of the entry, a folder of the
+    toolbox that servers share instead. Raises `InvalidInput` for settings that are missing or wrong, `NotFound` without a toolbox, and
+    `Conflict` for a name that is taken or where there is no room; nothing is stored then.
     """
     manifest = parse_manifest(entry.manifest)
-    clean_config, clean_secrets = checked_values(package_of(manifest, package), config or {}, secrets or {})
+    chosen = package_of(manifest, package)
+    clean_config, clean_secrets = checked_values(chosen, config or {}, secrets or {})
     if name and not (re.fullmatch(SERVER_NAME, name) and len(name) <= 63):
         raise InvalidInput(
             "A server's name has at most 63 small letters, digits and hyphens, and begins and ends with a letter or digit.",
@@ -44,9 +48,8 @@ def deploy_server(
         )
     server = McpServer(
         owner=owner,
-        toolbox=toolbox,
         entry=entry,
-        name=name or _free_name(owner, manifest.slug),
+        name=name or free_name(owner, manifest.slug),
         manifest=entry.manifest,
         package=package,
         config=clean_config,
@@ -54,10 +57,14 @@ def deploy_server(
         secrets=clean_secrets,
     )
     spec_of(server)  # what no toolbox could run is refused here, not in a worker
+    need = need_of(chosen, manifest.profile)
     try:
         with transaction.atomic():
+            User.objects.select_for_update(no_key=True).get(pk=owner.pk)  # two deployments must not be promised the same room
+            place = choose(owner, need) if toolbox is None else check(owner, need, toolbox, force=force)
+            server.toolbox = place.toolbox
             server.save(force_insert=True)
-            request_deployment(server=server, kind=Deployment.Kind.DEPLOY)
+            request_deployment(server=server, kind=Deployment.Kind.DEPLOY, note=place.why)
     except IntegrityError:
         if McpServer.objects.filter(owner=owner, name=server.name).exists():
             raise Conflict(
@@ -67,7 +74,8 @@ def deploy_server(
     return server
 
 
-def _free_name(owner: User, wanted: str) -> str:
+def free_name(owner: User, wanted: str) -> str:
+    """A name that none of the owner's servers has: the one that is wanted, numbered where it is taken."""
     taken = set(McpServer.objects.filter(owner=owner, name__startswith=wanted).values_list("name", flat=True))
     number = 2
     name = wanted

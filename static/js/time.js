@@ -1,4 +1,5 @@
-// Keeps times true while a page stays open: <time data-ago> ("5 min ago"), <time data-elapsed> (counts up); titles in local time.
+// Keeps times true while a page stays open: <time data-ago> ("5 min ago"), <time data-elapsed> (counts up), <time data-until> ("expires in
+// 59 min 10 s"); titles in local time.
 (() => {
   "use strict";
   const UNITS = [
@@ -22,8 +23,10 @@
     return `${Math.floor(seconds / 3600)} h ${two((seconds % 3600) / 60)} min`;
   }
 
+  const until = (seconds) => (seconds > 0 ? `expires in ${elapsed(seconds)}` : "has expired");
+
   function refresh(part) {
-    for (const time of part.querySelectorAll("time[data-ago], time[data-elapsed]")) {
+    for (const time of part.querySelectorAll("time[data-ago], time[data-elapsed], time[data-until]")) {
       const at = new Date(time.dateTime);
       const seconds = Math.max(0, (Date.now() - at) / 1000);
       if (!time.dataset.local) {
@@ -31,7 +34,7 @@
         time.title = at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
       }
       if ("ago" in time.dataset && seconds > 30 * 86400) continue; // the server wrote a date
-      const text = "ago" in time.dataset ? ago(seconds) : elapsed(seconds);
+      const text = "until" in time.dataset ? until((at - Date.now()) / 1000) : "ago" in time.dataset ? ago(seconds) : elapsed(seconds);
       if (time.textContent !== text) time.textContent = text;
     }
   }

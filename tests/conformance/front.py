@@ -1,4 +1,4 @@
-"""A proxy that adds DTMA's access token: the suite cannot send one."""
+"""A proxy that has the control plane's certificate: the suite cannot show one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import web
 
+from tests.dtma.authority import any_toolbox
+
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length"})
 
 
 @asynccontextmanager
-async def with_token(target: str, token: str) -> AsyncIterator[str]:
+async def as_control_plane(target: str) -> AsyncIterator[str]:
     """The URL of the proxy. Everything else passes as it is, the Host header too; who leaves here leaves there."""
-    async with aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding")) as http:
+    connector = aiohttp.TCPConnector(limit=0, ssl=any_toolbox())
+    plain = ("User-Agent", "Accept", "Accept-Encoding")
+    async with aiohttp.ClientSession(connector=connector, auto_decompress=False, skip_auto_headers=plain) as http:
 
         async def carry(request: web.Request) -> web.StreamResponse:
             headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
@@ -22,7 +26,7 @@ async def with_token(target: str, token: str) -> AsyncIterator[str]:
             async with http.request(
                 request.method,
                 target,
-                headers=[*headers, ("Authorization", f"Bearer {token}")],
+                headers=headers,
                 data=body or None,
                 timeout=aiohttp.ClientTimeout(total=None),
             ) as answer:

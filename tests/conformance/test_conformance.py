@@ -17,9 +17,9 @@ from dtma.builds import Builder
 from dtma.engine import Engine
 from dtma_client import DtmaClient
 from dtma_wire import HttpTransport, PypiPackage, ServerSpec, StdioTransport
-from tests.conformance.front import with_token
+from tests.conformance.front import as_control_plane
 from tests.conformance.suite import installed, judge
-from tests.dtma.agent import ENGINE_URL, ROOT, TOKEN, Agent, ready, spec_of
+from tests.dtma.agent import ENGINE_URL, ROOT, Agent, ready, spec_of
 from tests.dtma.conftest import client, engine, server_id, toolbox
 
 __all__ = ["client", "engine", "server_id", "toolbox"]
@@ -82,7 +82,7 @@ async def test_every_scored_scenario_passes(
     agent: Agent, client: DtmaClient, server_id: str, everything: str, suite: Path, tmp_path: Path, transport: str, revision: str
 ) -> None:
     await ready(client, server_id, over(transport, everything))
-    async with with_token(f"{agent.url}/v1/servers/{server_id}/mcp", TOKEN) as url:
+    async with as_control_plane(f"{agent.url}/v1/servers/{server_id}/mcp") as url:
         verdict = await judge(suite, url, revision, tmp_path)
     assert not verdict.failed, verdict.output[-20_000:]
     assert len(verdict.passed) == SCORED[revision], verdict.output[-5_000:]

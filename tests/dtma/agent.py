@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import signal
@@ -11,23 +10,22 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from dtma_client import DtmaClient, Endpoint
-from dtma_wire import OciImage, Progress, ServerSpec, ServerState, Settled
+from dtma_wire import OciImage, Progress, ServerSpec, ServerState, Settled, toolbox_name
+from tests.dtma.authority import any_toolbox, authority, control_plane
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE_URL = "unix:///var/run/docker.sock"
-TOKEN = "a token for tests"
 
 
 def until[Result](condition: Callable[[], Result], seconds: float = 10.0) -> Result:
@@ -63,7 +61,7 @@ class Agent:
         self.home = home
         self.toolbox = toolbox
         self.port = free_port()
-        self.url = f"http://{host}:{self.port}"
+        self.url = f"https://{host}:{self.port}"
         self.through = through
         self.process: subprocess.Popen[bytes] | None = None
         home.mkdir(parents=True, exist_ok=True)
@@ -71,17 +69,22 @@ class Agent:
             "toolbox": toolbox,
             "host": host,
             "port": self.port,
-            "access_token_sha256": hashlib.sha256(TOKEN.encode()).hexdigest(),
             "handshake_seconds": 6,
             "backoff_seconds": 0.1,
             "prepare_bases": False,
             **config,
         }
         (home / "config.json").write_text(json.dumps(content))
+        authority().identify(home, toolbox)
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(self.url, TOKEN)
+        return Endpoint(self.url, toolbox_name(self.toolbox), control_plane())
+
+    def http(self, **options: Any) -> aiohttp.ClientSession:
+        """For clients that speak HTTP by hand; paths alone are enough."""
+        connector = aiohttp.TCPConnector(limit=0, ssl=any_toolbox())
+        return aiohttp.ClientSession(self.url, connector=connector, **options)
 
     @property
     def output(self) -> str:
@@ -98,11 +101,9 @@ class Agent:
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.output
-        request = urllib.request.Request(f"{self.url}/v1/servers", headers={"Authorization": f"Bearer {TOKEN}"})
         try:
-            with urllib.request.urlopen(request, timeout=2) as response:
-                return bool(response.status == 200)
-        except (urllib.error.URLError, ConnectionError):
+            return httpx2.get(f"{self.url}/v1/servers", verify=any_toolbox(), timeout=2).status_code == 200
+        except httpx2.TransportError:
             return False
 
     def end(self, number: signal.Signals) -> None:
@@ -155,8 +156,7 @@ async def say(client: DtmaClient, server_id: str, tool: str, **arguments: Any) -
 @asynccontextmanager
 async def sdk_client(agent: Agent, server_id: str, **options: Any) -> AsyncIterator[Client]:
     """The official SDK's client on DTMA's MCP endpoint."""
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
+    async with httpx2.AsyncClient(verify=any_toolbox(), timeout=30) as http:
         transport = streamable_http_client(f"{agent.url}/v1/servers/{server_id}/mcp", http_client=http, max_sse_event_size=None)
         async with Client(transport, **options) as client:
             yield client

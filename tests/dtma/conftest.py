@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,14 @@ def engine() -> Iterator[DockerClient]:
 
 @pytest.fixture(scope="session")
 def toolbox(engine: DockerClient) -> Iterator[str]:
-    """The id of a toolbox of this test run alone; all that is labelled with it is removed at the end."""
+    """The id of a toolbox of this test run alone."""
+    with own_toolbox(engine) as toolbox:
+        yield toolbox
+
+
+@contextmanager
+def own_toolbox(engine: DockerClient) -> Iterator[str]:
+    """The id of a toolbox; all that is labelled with it is removed at the end."""
     toolbox = f"test-{uuid.uuid4().hex[:12]}"
     yield toolbox
     label = {"filters": {"label": f"{LABEL_TOOLBOX}={toolbox}"}}

@@ -11,11 +11,11 @@ from typing import Any
 
 import aiohttp
 
-from tests.dtma.agent import TOKEN, Agent
+from tests.dtma.agent import Agent
 
 RESERVED = "io.modelcontextprotocol/"
 STATELESS = "2026-07-28"
-HEADERS = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 REPLY = {"role": "assistant", "content": {"type": "text", "text": "indeed"}, "model": "m"}
 """What a client's model says to every question."""
 SECONDS = 20
@@ -161,9 +161,8 @@ def _body(message: Message) -> io.BytesIO:
 
 @asynccontextmanager
 async def http_to(agent: Agent) -> AsyncIterator[aiohttp.ClientSession]:
-    """HTTP with the access token; as many connections as there are requests."""
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(agent.url, headers=HEADERS, connector=connector, read_bufsize=2**20) as http:
+    """HTTP as the control plane; as many connections as there are requests."""
+    async with agent.http(headers=HEADERS, read_bufsize=2**20) as http:
         yield http
 
 

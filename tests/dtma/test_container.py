@@ -16,6 +16,17 @@ from dtma_wire import Egress, HttpTransport, NpmPackage, OciImage, Resources, Se
 
 IMAGE = Image(id="sha256:abc", reference="agentopia/server:1", has_init=True)
 
+ABOUT = (
+    '{"spec":{"name":"memory",'
+    '"source":{"kind":"npm","name":"@modelcontextprotocol/server-memory","version":"2026.8.31","runtime":"node"},'
+    '"arguments":["--flag","$(reboot); `id` && echo \'x\'"],'
+    '"environment":{"MEMORY_FILE_PATH":"/data/memory.jsonl"},'
+    '"volumes":[{"name":"data","path":"/data","shared":false,"read_only":false},'
+    '{"name":"common","path":"/common","shared":true,"read_only":true}],'
+    '"resources":{"memory_mb":256,"cpus":0.5,"pids":64,"open_files":1024,"tmp_mb":16}},'
+    '"secrets":["API_KEY"],"secret_files":["token.json","other"]}'
+)
+
 
 def host_config(server_id: str, spec: ServerSpec) -> dict[str, Any]:
     body: dict[str, Any] = container_body(server_id, spec, IMAGE, toolbox="box", spec_label="d")["HostConfig"]
@@ -53,6 +64,7 @@ def test_a_stdio_server_gets_every_restriction() -> None:
             "io.agentopia.toolbox": "box",
             "io.agentopia.generation": "4",
             "io.agentopia.spec": "digest",
+            "io.agentopia.about": ABOUT,
         },
         "HostConfig": {
             "CapDrop": ["ALL"],

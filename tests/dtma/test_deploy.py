@@ -8,13 +8,12 @@ import random
 import time
 from typing import Any
 
-import aiohttp
 import pytest
 from docker import DockerClient
 
 from dtma_client import DtmaClient, DtmaFault, EngineUnavailable, ServerNotFound, StaleGeneration
 from dtma_wire import HttpTransport, NpmPackage, OciImage, Phase, PypiPackage, ServerSpec, Step, StepState, Volume
-from tests.dtma.agent import TOKEN, Agent, deploy, eventually, ready, say, spec_of
+from tests.dtma.agent import Agent, deploy, eventually, ready, say, spec_of
 
 EVERYTHING = NpmPackage(name="@modelcontextprotocol/server-everything", version="2026.8.31")
 
@@ -186,8 +185,8 @@ async def test_a_delete_during_a_build_cancels_it(client: DtmaClient, server_id:
 async def test_a_spec_that_is_wrong_names_the_field_and_not_the_value(agent: Agent) -> None:
     wrong = {"generation": 1, "name": "x", "source": {"kind": "oci", "reference": "a b"}, "secrets": {"KEY": ["canary"]}, "nonsense": 1}
     async with (
-        aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session,
-        session.put(f"{agent.url}/v1/servers/x", json=wrong) as response,
+        agent.http() as session,
+        session.put("/v1/servers/x", json=wrong) as response,
     ):
         body = await response.json()
     assert response.status == 400

@@ -127,7 +127,7 @@ async def test_the_host_is_switched_off_and_on(
     own_engine: OwnEngine, make_agent: Callable[..., Agent], image: str, server_id: str, first: str
 ) -> None:
     # The control plane is away all the time.
-    agent = make_agent(docker_url=own_engine.url, heartbeat_url=f"http://127.0.0.1:{free_port()}/beat").start()
+    agent = make_agent(docker_url=own_engine.url, control_url=f"https://127.0.0.1:{free_port()}").start()
     kept, stopped, failed = (f"{server_id}-{name}" for name in ("kept", "stopped", "failed"))
     async with DtmaClient(agent.endpoint) as client:
         before = await ready(client, kept, spec_of(image, "workshop", volumes=(Volume(name="data", path="/data"),)))

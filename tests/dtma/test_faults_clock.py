@@ -13,7 +13,7 @@ from docker import DockerClient
 from dtma_client import DtmaClient
 from dtma_wire import LogLine, Phase, ServerState
 from tests.dtma.agent import Agent, eventually, ready, say, spec_of, until
-from tests.dtma.test_heartbeat import ControlPlane
+from tests.dtma.control import ControlPlane
 from tests.dtma.test_restart import write_to
 
 LIBRARIES = "*/faketime/libfaketime.so.1"
@@ -53,7 +53,7 @@ async def test_the_clock_jumps(
     control = ControlPlane()
     control.interval = 1
     async with control.listening():
-        agent = make_agent(through=clock.through, heartbeat_url=f"http://127.0.0.1:{control.port}/beat", probe_seconds=0.2)
+        agent = make_agent(through=clock.through, control_url=control.url, probe_seconds=0.2)
         await asyncio.to_thread(agent.start)
         async with DtmaClient(agent.endpoint) as client:
             first = await ready(client, server_id, spec_of(image, "workshop"))

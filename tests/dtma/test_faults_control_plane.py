@@ -13,7 +13,7 @@ from aiohttp import web
 from dtma_client import DtmaClient, McpError
 from dtma_wire import Phase, ServerState
 from tests.dtma.agent import Agent, eventually, ready, say, spec_of
-from tests.dtma.test_heartbeat import ControlPlane
+from tests.dtma.control import ControlPlane
 
 
 class Absent(ControlPlane):
@@ -23,7 +23,7 @@ class Absent(ControlPlane):
         super().__init__()
         self.tried: list[float] = []
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def take(self, request: web.Request) -> web.StreamResponse:
         if self.status != 200:
             self.tried.append(time.monotonic())
         return await super().take(request)
@@ -38,7 +38,7 @@ class Absent(ControlPlane):
 async def test_what_happened_while_the_control_plane_was_away(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
     control = Absent()
     async with control.listening():
-        agent = make_agent(heartbeat_url=f"http://127.0.0.1:{control.port}/beat", heartbeat_seconds=0.2)
+        agent = make_agent(control_url=control.url, heartbeat_seconds=0.2)
         await asyncio.to_thread(agent.start)
         crashed, restarted, deleted, added = (f"{server_id}-{name}" for name in ("crashed", "restarted", "deleted", "added"))
         async with DtmaClient(agent.endpoint) as client:

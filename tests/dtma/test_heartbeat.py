@@ -3,67 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
-from pathlib import Path
+import os
+import platform
+from collections.abc import Callable
 
+import psutil
 import pytest
-from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from dtma_client import DtmaClient
-from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, Phase, ServerState
-from tests.dtma.agent import Agent, eventually, free_port, ready, spec_of, until
-
-
-class ControlPlane:
-    """Takes heartbeats, or refuses them."""
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.status = 200
-        self.interval = 30.0
-        self.resend = False
-        self.heard: list[Heartbeat] = []
-        self.authorizations: set[str | None] = set()
-
-    async def take(self, request: web.Request) -> web.Response:
-        self.authorizations.add(request.headers.get("Authorization"))
-        if self.status == 200:
-            self.heard.append(Heartbeat.model_validate_json(await request.read()))
-        answer = HeartbeatAnswer(interval_seconds=self.interval, resend=self.resend)
-        self.resend = False
-        return web.Response(status=self.status, text=answer.model_dump_json())
-
-    @asynccontextmanager
-    async def listening(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
-        app = web.Application()
-        app.router.add_post("/beat", self.take)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=tls).start()
-        try:
-            yield
-        finally:
-            await runner.cleanup()
-
-    def states(self, server_id: str) -> list[ServerState]:
-        return [state for beat in self.heard for state in beat.servers if state.id == server_id]
-
-    def phases(self, server_id: str) -> list[Phase]:
-        return [state.phase for state in self.states(server_id)]
+from dtma_client import DtmaClient, StaleGeneration
+from dtma_wire import WIRE_VERSION, Phase, Wanted
+from tests.dtma.agent import Agent, deploy, eventually, ready, spec_of, until
+from tests.dtma.control import ControlPlane
 
 
 async def test_changes_are_told_at_once_and_tools_once(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
     control = ControlPlane()
     async with control.listening():
-        agent = make_agent(heartbeat_url=f"http://127.0.0.1:{control.port}/beat", heartbeat_token="beat token", heartbeat_seconds=60)
+        agent = make_agent(control_url=control.url, heartbeat_seconds=60)
         await asyncio.to_thread(agent.start)
         async with DtmaClient(agent.endpoint) as client:
             state = await ready(client, server_id, spec_of(image, "workshop"))
@@ -85,7 +41,7 @@ async def test_changes_are_told_at_once_and_tools_once(make_agent: Callable[...,
                 return server_id not in {*control.heard[-1].unchanged, *(one.id for one in control.heard[-1].servers)}
 
             await eventually(gone, 3)
-    assert control.authorizations == {"Bearer beat token"}
+    assert set(control.peers) == {agent.toolbox}
     assert [beat.sequence for beat in control.heard] == sorted({beat.sequence for beat in control.heard})
     assert {(beat.epoch, beat.wire_version) for beat in control.heard} == {(1, WIRE_VERSION)}
     assert control.heard[-1].info.engine_version
@@ -96,7 +52,7 @@ async def test_a_control_plane_that_is_away_is_told_everything_later(make_agent:
     control = ControlPlane()
     control.status = 500
     async with control.listening():
-        agent = make_agent(heartbeat_url=f"http://127.0.0.1:{control.port}/beat", heartbeat_seconds=0.2)
+        agent = make_agent(control_url=control.url, heartbeat_seconds=0.2)
         await asyncio.to_thread(agent.start)
         async with DtmaClient(agent.endpoint) as client:
             await ready(client, server_id, spec_of(image, "workshop"))
@@ -121,7 +77,7 @@ async def test_only_changes_are_told_and_everything_when_asked_for(make_agent: C
         return quiet in control.heard[-1].unchanged and busy in control.heard[-1].unchanged
 
     async with control.listening():
-        agent = make_agent(heartbeat_url=f"http://127.0.0.1:{control.port}/beat")
+        agent = make_agent(control_url=control.url)
         await asyncio.to_thread(agent.start)
         async with DtmaClient(agent.endpoint) as client:
             await ready(client, quiet, spec_of(image, "workshop"))
@@ -150,7 +106,7 @@ async def test_only_changes_are_told_and_everything_when_asked_for(make_agent: C
 async def test_what_was_not_acknowledged_is_told_again(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
     control = ControlPlane()
     async with control.listening():
-        agent = make_agent(heartbeat_url=f"http://127.0.0.1:{control.port}/beat")
+        agent = make_agent(control_url=control.url)
         await asyncio.to_thread(agent.start)
         async with DtmaClient(agent.endpoint) as client:
             await ready(client, server_id, spec_of(image, "workshop"))
@@ -170,41 +126,76 @@ async def test_what_was_not_acknowledged_is_told_again(make_agent: Callable[...,
             await eventually(stopped, 15)
 
 
-def certificate_for_this_host(folder: Path) -> Path:
-    """A certificate that vouches for itself, and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "control plane")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "control-plane.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
-
-
-async def test_a_control_plane_behind_tls_is_believed_only_with_a_certificate_that_the_system_trusts(
-    make_agent: Callable[..., Agent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_heartbeat_tells_how_busy_the_host_is(make_agent: Callable[..., Agent]) -> None:
     control = ControlPlane()
-    certificate = certificate_for_this_host(tmp_path)
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate)
-    async with control.listening(tls):
-        stranger = make_agent(heartbeat_url=f"https://127.0.0.1:{control.port}/beat")
-        await asyncio.to_thread(stranger.start)
-        await asyncio.to_thread(until, lambda: "certificate verify failed" in stranger.output)
-        assert control.heard == []
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        believer = make_agent(heartbeat_url=f"https://127.0.0.1:{control.port}/beat")
-        await asyncio.to_thread(believer.start)
+    control.interval = 1
+    async with control.listening():
+        agent = make_agent(control_url=control.url)
+        await asyncio.to_thread(agent.start)
+        await control.hears(lambda beat: beat.sequence >= 3)
+    first, *_, last = [beat.load for beat in control.heard]
+    assert first is not None
+    assert last is not None
+    assert first.cpu_percent is None
+    assert last.cpu_percent is not None
+    assert 0 <= last.cpu_percent <= 100
+    assert abs(last.memory_used_bytes - (psutil.virtual_memory().total - psutil.virtual_memory().available)) < 2**30
+    assert abs(last.disk_used_bytes - psutil.disk_usage(str(agent.home)).used) < 2**30
+    info = control.heard[-1].info
+    assert (info.arch, info.kernel) == (os.uname().machine, os.uname().release)
+    assert info.system == platform.freedesktop_os_release()["PRETTY_NAME"]
+    assert abs(info.disk_bytes - psutil.disk_usage(str(agent.home)).total) < 2**20
 
-        async def heard() -> bool:
-            return bool(control.heard)
 
-        await eventually(heard)
+# --- what is wanted ---
+
+
+async def test_what_shall_be_stopped_or_absent_is_so_at_once(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
+    control = ControlPlane()
+    stopped, absent = f"{server_id}s", f"{server_id}a"
+    async with control.listening():
+        agent = make_agent(control_url=control.url)
+        await asyncio.to_thread(agent.start)
+        async with DtmaClient(agent.endpoint) as client:
+            for one in (stopped, absent):
+                await ready(client, one, spec_of(image, "workshop"))
+            await control.hears(lambda beat: {stopped, absent} <= {*beat.unchanged, *(state.id for state in beat.servers)})
+            control.wanted = (
+                Wanted(id=stopped, generation=2, desired="stopped"),
+                Wanted(id=absent, generation=3, desired="absent", volumes="remove"),
+                Wanted(id=f"{server_id}unknown", generation=1, desired="absent"),
+                Wanted(id=f"{server_id}new", generation=1, desired="running"),
+            )
+            control.interval = 1
+            await client.restart(stopped)  # so that a heartbeat comes, which is answered with that
+            await control.hears(lambda beat: [state.id for state in beat.servers] == [] and beat.unchanged == (stopped,))
+            state = await client.server(stopped)
+            assert (state.phase, state.generation) == (Phase.STOPPED, 2)
+            with pytest.raises(StaleGeneration):
+                await deploy(client, absent, spec_of(image, "workshop", generation=2))
+            # It is said again and again, and changes nothing any more.
+            told = len(control.heard)
+            await control.hears(lambda beat: beat.sequence > told + 2)
+            assert (await client.server(stopped)).revision == state.revision
+            await ready(client, stopped, spec_of(image, "workshop", generation=3))
+            await control.hears(lambda beat: control.phases(stopped)[-1] is Phase.RUNNING)
+            assert (await client.server(stopped)).generation == 3  # an older wish changes nothing
+    assert "Traceback" not in agent.output
+
+
+async def test_heartbeats_go_on_while_a_wish_is_carried_out(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
+    control = ControlPlane()
+    control.interval = 1
+    async with control.listening():
+        agent = make_agent(control_url=control.url)
+        await asyncio.to_thread(agent.start)
+        async with DtmaClient(agent.endpoint) as client:
+            # It does not hear that it should end, so its container takes five seconds to stop.
+            deaf = (
+                "import runpy, signal, sys; signal.signal(15, signal.SIG_IGN); sys.path.append('/srv'); runpy.run_path('/srv/workshop.py')"
+            )
+            await ready(client, server_id, spec_of(image, "workshop").model_copy(update={"arguments": ("python", "-c", deaf)}))
+            control.wanted = (Wanted(id=server_id, generation=2, desired="stopped"),)
+            before = len(control.heard)
+            await control.hears(lambda beat: control.phases(server_id)[-1] is Phase.STOPPED, 20)
+            assert len(control.heard) - before > 3

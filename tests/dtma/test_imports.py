@@ -18,6 +18,7 @@ HEAVY = {
     "frozenlist._frozenlist",
     "httpx",
     "jsonschema",
+    "logging.config",
     "multiprocessing",
     "orjson",
     "pydantic.v1",
@@ -27,6 +28,8 @@ HEAVY = {
     "unittest",
     "uvicorn.main",
     "websockets",
+    "xml.etree.ElementTree",
+    "zipfile",
 }
 """Libraries that cost a process of 55 MB a megabyte or more, and that one import too many would bring back."""
 

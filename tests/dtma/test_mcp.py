@@ -14,7 +14,7 @@ from mcp_types import TextContent
 
 from dtma_client import DtmaClient, DtmaTimeout, McpError, ServerNotFound
 from dtma_wire import HttpTransport, ServerSpec
-from tests.dtma.agent import TOKEN, Agent, eventually, ready, say, sdk_client, spec_of
+from tests.dtma.agent import Agent, eventually, ready, say, sdk_client, spec_of
 from tests.dtma.test_deploy import EVERYTHING
 
 MEGABYTE = 1024 * 1024
@@ -29,8 +29,8 @@ async def workshop(client: DtmaClient, image: str, server_id: str) -> str:
 
 @asynccontextmanager
 async def raw(agent: Agent) -> AsyncIterator[aiohttp.ClientSession]:
-    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    async with aiohttp.ClientSession(agent.url, headers=headers) as session:
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    async with agent.http(headers=headers) as session:
         yield session
 
 

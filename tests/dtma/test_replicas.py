@@ -15,7 +15,7 @@ from mcp_types import TextContent
 
 from dtma_client import DtmaClient
 from dtma_wire import HttpTransport, Phase, ServerSpec, ServerState, Sessions, SseTransport
-from tests.dtma.agent import TOKEN, Agent, eventually, ready, say, sdk_client, spec_of, until
+from tests.dtma.agent import Agent, eventually, ready, say, sdk_client, spec_of, until
 
 STATELESS = "2026-07-28"
 HANDSHAKE = "2025-11-25"
@@ -74,7 +74,7 @@ class Session:
     def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
         self._http = http
         self._url = url
-        self._headers = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json, text/event-stream"}
+        self._headers = {"Accept": "application/json, text/event-stream"}
         self.status = 0
         self.answer_headers: dict[str, str] = {}
 
@@ -113,8 +113,8 @@ class Session:
 @asynccontextmanager
 async def sessions(agent: Agent, server_id: str, count: int) -> AsyncIterator[list[Session]]:
     """So many sessions that have not begun."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
-        yield [Session(http, f"{agent.url}/v1/servers/{server_id}/mcp") for _ in range(count)]
+    async with agent.http(timeout=aiohttp.ClientTimeout(total=60)) as http:
+        yield [Session(http, f"/v1/servers/{server_id}/mcp") for _ in range(count)]
 
 
 # --- clients of the other era ---

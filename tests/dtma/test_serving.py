@@ -7,13 +7,14 @@ import socket
 
 import pytest
 
-from tests.dtma.agent import TOKEN, Agent
+from tests.dtma.agent import Agent
+from tests.dtma.authority import any_toolbox
 
 
 def ask(agent: Agent, *lines: str) -> socket.socket:
     """Send a request; returns the connection."""
-    connection = socket.create_connection(("127.0.0.1", agent.port), timeout=10)
-    connection.sendall("\r\n".join([*lines, "Host: localhost", f"Authorization: Bearer {TOKEN}", "", ""]).encode())
+    connection = any_toolbox().wrap_socket(socket.create_connection(("127.0.0.1", agent.port), timeout=10))
+    connection.sendall("\r\n".join([*lines, "Host: localhost", "", ""]).encode())
     return connection
 
 

@@ -13,7 +13,10 @@ from django.urls import reverse
 
 from accounts.models import User
 from agents.models import ToolCall
-from mcp_registry.models import McpServer
+from mcp_registry.models import Drift, McpServer, Stray
+from toolboxes.identity.authority import certificate_authority
+from toolboxes.models import CloudAccount, Job, JobStep, Machine, Metric, RollUp
+from toolboxes.services.enrolment import new_token
 
 OURS = [model for app in ("accounts", "toolboxes", "mcp_registry", "agents") for model in apps.get_app_config(app).get_models()]
 WRITTEN_BY_SERVICES = [model for model in OURS if model._meta.app_label != "accounts"]
@@ -25,6 +28,21 @@ def staff(user: User, browser: Client) -> Client:
     return browser
 
 
+def make_one_of_each(server: McpServer) -> None:
+    """A row of every model that a server alone does not bring with it."""
+    toolbox, now = server.toolbox, server.created_at
+    certificate_authority()
+    new_token(toolbox=toolbox)
+    JobStep.objects.create(job=Job.objects.create(toolbox=toolbox, kind="create"), position=0, name="ordered", label="Ordered")
+    account = CloudAccount.objects.create(owner=toolbox.owner, provider="own", label="Mine", identity="1", token="t", tested_at=now)
+    Machine.objects.create(toolbox=toolbox, account=account, tag="t", price_monthly=4, price_hourly=1)
+    Metric.objects.create(toolbox=toolbox, resolution=15, slot=0, at=now, load=0.1, memory_used_bytes=1, disk_used_bytes=1)
+    RollUp.objects.create(resolution=60, until=now)
+    Drift.objects.create(server=server, what="missing", phase="absent", generation=0, sentence="It was not there.")
+    Stray.objects.create(toolbox=toolbox, server="unknown")
+    ToolCall.objects.create(user=server.owner, server=server, server_name=server.name, tool_name="echo", deadline=now)
+
+
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model.__name__)
 def test_every_model_has_a_list(staff: Client, make_server: Callable[..., McpServer], model: type[Model]) -> None:
     make_server()
@@ -33,9 +51,8 @@ def test_every_model_has_a_list(staff: Client, make_server: Callable[..., McpSer
 
 
 @pytest.mark.parametrize("model", WRITTEN_BY_SERVICES, ids=lambda model: model.__name__)
-def test_nothing_is_written_past_the_services(staff: Client, user: User, make_server: Callable[..., McpServer], model: type[Model]) -> None:
-    server = make_server()
-    ToolCall.objects.create(user=user, server=server, server_name=server.name, tool_name="echo", deadline=server.created_at)
+def test_nothing_is_written_past_the_services(staff: Client, make_server: Callable[..., McpServer], model: type[Model]) -> None:
+    make_one_of_each(make_server())
     row = model._default_manager.first()
     assert row is not None
     base = f"admin:{model._meta.app_label}_{model._meta.model_name}"
@@ -54,7 +71,6 @@ def test_secrets_are_not_shown(staff: Client, make_server: Callable[..., McpServ
     ]
     for page in pages:
         assert "canary-4711" not in page.content.decode()
-        assert server.toolbox.access_token not in page.content.decode()
 
 
 def test_users_who_are_no_staff_do_not_get_in(browser: Client) -> None:

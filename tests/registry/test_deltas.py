@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.test import Client
 
-from accounts.models import User
 from dtma.observing import deltas
 from dtma.observing.board import Board
 from dtma.observing.deltas import Deltas
@@ -17,8 +16,8 @@ from dtma_wire import Heartbeat, HeartbeatAnswer, Phase, ServerState
 from mcp_registry.models import McpServer, Tool
 from mcp_registry.services.observation import observe
 from tests.conftest import heartbeat_of, state_of
+from tests.intake import post
 from toolboxes.models import Toolbox
-from toolboxes.services import enrol_this_machine
 
 SERVERS = 4
 STEPS = 120
@@ -28,16 +27,8 @@ type Send = Callable[[Heartbeat], HeartbeatAnswer]
 
 
 @pytest.fixture
-def send(user: User, toolbox: Toolbox, client: Client) -> Send:
-    token = enrol_this_machine(owner=user, url=toolbox.url).heartbeat_token
-
-    def post(heartbeat: Heartbeat) -> HeartbeatAnswer:
-        headers = {"Authorization": f"Bearer {token}"}
-        answer = client.post("/dtma/v1/heartbeat", heartbeat.model_dump_json(), content_type="application/json", headers=headers)
-        assert answer.status_code == 200
-        return HeartbeatAnswer.model_validate_json(answer.content)
-
-    return post
+def send(transactional_db: None, toolbox: Toolbox) -> Send:
+    return lambda heartbeat: post(toolbox, heartbeat).wanted
 
 
 class World:
@@ -219,8 +210,6 @@ def test_a_generation_that_the_toolbox_does_not_know_is_pushed_though_nothing_ch
     assert (server.deployment.kind, server.deployment.status) == ("repair", "queued")
 
 
-def test_a_heartbeat_that_is_far_too_long_is_refused(user: User, toolbox: Toolbox, client: Client) -> None:
-    token = enrol_this_machine(owner=user, url=toolbox.url).heartbeat_token
-    headers = {"Authorization": f"Bearer {token}"}
-    answer = client.post("/dtma/v1/heartbeat", b" " * (16 * 1024 * 1024 + 1), content_type="application/json", headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (413, "invalid")
+def test_a_heartbeat_that_is_far_too_long_is_refused(toolbox: Toolbox) -> None:
+    answer = post(toolbox, b" " * (16 * 1024 * 1024 + 1))
+    assert (answer.status, json.loads(answer.body)["code"]) == (413, "invalid")

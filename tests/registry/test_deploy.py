@@ -9,6 +9,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from mcp_registry.models import CatalogEntry, Deployment, McpServer
+from tests.conftest import reporting
+from tests.intake import enrolled
 from toolboxes.models import Toolbox
 
 SERVERS = "/api/v1/servers/"
@@ -107,7 +109,6 @@ def test_another_users_entry(api: APIClient, toolbox: Toolbox, weather: CatalogE
     assert api.post(SERVERS, {"entry": str(weather.pk), "config": {"CITY": "Rome"}}, format="json").status_code == 404
 
 
-def test_the_toolbox_must_be_named_when_there_are_several(api: APIClient, toolbox: Toolbox, catalog: dict[str, CatalogEntry]) -> None:
-    second = Toolbox.objects.create(owner=toolbox.owner, name="second", url="http://127.0.0.1:9", access_token="t", heartbeat_digest="d")
-    assert api.post(SERVERS, {"entry": "time"}, format="json").data["code"] == "toolbox_ambiguous"
+def test_one_of_several_toolboxes_can_be_named(api: APIClient, toolbox: Toolbox, catalog: dict[str, CatalogEntry]) -> None:
+    second = reporting(enrolled(Toolbox.objects.create(owner=toolbox.owner, name="second", provider="own_server")))
     assert api.post(SERVERS, {"entry": "time", "toolbox": "second"}, format="json").data["toolbox"] == str(second.pk)

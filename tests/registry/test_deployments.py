@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -70,7 +70,7 @@ def test_pauses_grow_and_end_in_failure(queued: Deployment) -> None:
 
 
 def test_steps_are_stored_once_however_often_they_are_told(queued: Deployment) -> None:
-    at = datetime(2026, 1, 1, tzinfo=UTC)
+    at = queued.created_at = timezone.now() - timedelta(seconds=5)
     for state, moment in ((StepState.RUNNING, at), (StepState.DONE, at + timedelta(seconds=3))) * 2:
         deployments.record_progress(deployment=queued, progress=Progress(step=Step.IMAGE, state=state, at=moment, detail="Building"))
     step = DeploymentStep.objects.get(deployment=queued, name="image")

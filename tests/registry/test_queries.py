@@ -16,6 +16,7 @@ from mcp_registry.models import McpServer
 from mcp_registry.services.catalog import add_entry
 from mcp_registry.services.servers import restart_server
 from tests.conftest import server_json
+from tests.intake import enrolled
 from toolboxes.models import Toolbox
 
 PAGES = ("/", "/servers/", "/toolboxes/", "/catalog/")
@@ -40,9 +41,7 @@ def grow(user: User, make_server: Callable[..., McpServer]) -> Callable[[], McpS
             make_server()
             restart_server(owner=user, server_id=first.pk)
             number = Toolbox.objects.count()
-            Toolbox.objects.create(
-                owner=user, name=f"box-{number}", url="http://127.0.0.1:9", access_token="t", heartbeat_digest=f"d{number}"
-            )
+            enrolled(Toolbox.objects.create(owner=user, name=f"box-{number}", provider="own_server"))
             add_entry(owner=user, document=server_json(name=f"org.example/e{number}"))
         return first
 

@@ -25,7 +25,7 @@ def server(
     seen_ago: float = 1,
     problem: str = "",
 ) -> McpServer:
-    box = Toolbox(name="box", last_seen_at=NOW - timedelta(seconds=seen_ago), info={"engine_problem": problem})
+    box = Toolbox(name="box", enrolled_at=NOW, last_seen_at=NOW - timedelta(seconds=seen_ago), info={"engine_problem": problem})
     made = McpServer(
         toolbox=box, desired=desired, phase=phase.value, generation=generation, observed_generation=observed, tools_hash="a", reason="told"
     )

@@ -38,6 +38,12 @@ STATES = {
     "done": ("circle-check", "Done"),
     "online": ("circle-check", "Online"),
     "offline": ("wifi-off", "Offline"),
+    "pending": ("circle-dashed", "Pending"),
+    "unresponsive": ("wifi-off", "Unresponsive"),
+    "no_engine": ("triangle-alert", "No engine"),
+    "revoked": ("lock", "Revoked"),
+    "removing": ("trash-2", "Removing"),
+    "removed": ("trash-2", "Removed"),
 }
 TURNING = frozenset({"starting", "preparing"})
 
@@ -67,6 +73,12 @@ def status(state: str, label: str = "", variant: str = "", tip: str = "") -> dic
     known = str(state) if str(state) in STATES else "unknown"
     shape, word = STATES[known]
     return {"state": known, "icon": shape, "label": label or word, "variant": variant, "tip": tip, "spin": known in TURNING}
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """A state as a person reads it."""
+    return STATES.get(str(state), STATES["unknown"])[1]
 
 
 @register.inclusion_tag("components/step.html")

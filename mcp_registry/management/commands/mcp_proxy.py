@@ -11,7 +11,6 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mcp_registry.models import McpServer
 from mcp_registry.port_forward import port_forward_app
-from toolboxes.dtma import endpoint_of
 
 
 class Command(BaseCommand):
@@ -26,7 +25,7 @@ class Command(BaseCommand):
             server = McpServer.objects.select_related("toolbox").get(pk=options["server_id"])
         except (McpServer.DoesNotExist, ValidationError):
             raise CommandError(f"There is no server {options['server_id']}.") from None
-        app = port_forward_app(endpoint_of(server.toolbox), str(server.pk))
+        app = port_forward_app(server.toolbox, str(server.pk))
         self.stdout.write(f"“{server.name}” answers MCP at http://127.0.0.1:{options['port']}/mcp. Stop with Ctrl-C.")
         self.stdout.flush()
         uvicorn.run(app, host="127.0.0.1", port=options["port"], log_level="warning")

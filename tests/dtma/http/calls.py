@@ -12,7 +12,7 @@ from mcp import Client
 from mcp_types import CallToolResult, TextContent
 
 from dtma_wire import HttpTransport, ServerSpec
-from tests.dtma.agent import TOKEN, Agent, spec_of
+from tests.dtma.agent import Agent, spec_of
 
 MEGABYTE = 1024 * 1024
 COST = "io.agentopia/cost"
@@ -31,8 +31,8 @@ def text_of(result: Any) -> str:
 
 @asynccontextmanager
 async def raw(agent: Agent) -> AsyncIterator[aiohttp.ClientSession]:
-    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    async with aiohttp.ClientSession(agent.url, headers=headers) as session:
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    async with agent.http(headers=headers) as session:
         yield session
 
 

@@ -14,7 +14,10 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
 from accounts.services import DEMO_EMAIL
-from toolboxes.services import enrol_this_machine
+from toolboxes.identity.authority import certificate_authority, serial_of
+from toolboxes.models import Toolbox
+from toolboxes.selectors import certificate_of
+from toolboxes.services.enrolment import new_token, this_machine
 
 
 class Command(BaseCommand):
@@ -29,20 +32,34 @@ class Command(BaseCommand):
             owner = User.objects.get_by_natural_key(options["owner"])
         except User.DoesNotExist:
             raise CommandError(f"There is no user {options['owner']}.") from None
-        path = settings.HOME / "dtma" / "config.json"
+        home = settings.HOME / "dtma"
+        path = home / "config.json"
         port = options["port"] or _usable_port(path)
-        enrolment = enrol_this_machine(owner=owner, url=f"http://127.0.0.1:{port}")
+        toolbox = this_machine(owner=owner, url=f"https://127.0.0.1:{port}")
         config = {
-            "toolbox": str(enrolment.toolbox.pk),
+            "toolbox": str(toolbox.pk),
             "host": "127.0.0.1",
             "port": port,
-            "access_token_sha256": enrolment.access_token_sha256,
-            "heartbeat_url": f"http://127.0.0.1:{settings.ENVIRONMENT.port}/dtma/v1/heartbeat",
-            "heartbeat_token": enrolment.heartbeat_token,
+            "control_url": settings.INTAKE_URL,
             "docker_url": os.environ.get("DOCKER_HOST") or None,
         }
+        if not _has_certificate(home, toolbox):
+            # DTMA uses it at its start, as on any other machine; it makes its own key and nobody else ever has that.
+            config["enrolment"] = {
+                "token": new_token(toolbox=toolbox).token,
+                "ca_fingerprint": certificate_authority().fingerprint,
+            }
         _write_privately(path, json.dumps(config, indent=1))
-        self.stdout.write(f"This machine is the toolbox “{enrolment.toolbox.name}”.")
+        self.stdout.write(f"This machine is the toolbox “{toolbox.name}”.")
+
+
+def _has_certificate(home: Path, toolbox: Toolbox) -> bool:
+    """Whether DTMA holds a certificate of this toolbox with which it can go on, be it by renewing it."""
+    try:
+        certificate = certificate_of(str(toolbox.pk), serial_of((home / "identity" / "certificate.pem").read_text()))
+    except (FileNotFoundError, ValueError):
+        return False
+    return certificate is not None and certificate.is_renewable() and toolbox.enrolled_at is not None
 
 
 def _usable_port(path: Path) -> int:

@@ -83,7 +83,8 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", 
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [ENVIRONMENT.redis_url], "capacity": 500, "expiry": 30},
+        # A page's socket waits 5 s at a time for its next event: redis-py's own limit of 5 s would now and then end it in between.
+        "CONFIG": {"hosts": [{"address": ENVIRONMENT.redis_url, "socket_timeout": 30}], "capacity": 500, "expiry": 30},
     }
 }
 

@@ -17,6 +17,7 @@ from dtma_client.exceptions import DtmaFault, DtmaUnreachable
 from dtma_client.mcp import McpSession
 from dtma_client.transport import LIFECYCLE_SECONDS, AdmittingConnector, Endpoint, Transport
 from dtma_wire import (
+    WIRE_VERSION,
     EgressReport,
     HostInfo,
     LogLine,
@@ -28,7 +29,9 @@ from dtma_wire import (
     ServerState,
     Settled,
     Stats,
+    TooOld,
     parse_progress_event,
+    spec_for,
 )
 
 __all__ = ["DtmaClient", "Endpoint", "Forwarded"]
@@ -86,13 +89,17 @@ class DtmaClient:
         """The host and its engine."""
         return self._parse(HostInfo, await self._open().fetch("GET", "/v1/info"))
 
-    async def put_server(self, server_id: str, spec: ServerSpec) -> AsyncGenerator[Progress | Settled]:
+    async def put_server(self, server_id: str, spec: ServerSpec, wire_version: int = WIRE_VERSION) -> AsyncGenerator[Progress | Settled]:
         """Bring a server to this spec; yields its steps as they happen and ends with ``Settled``.
 
         Leaving the iterator early does not stop the work: the same PUT again joins it and sees all steps from the first.
+        ``wire_version`` is what DTMA speaks: one that is too old for what the spec asks for is not asked, which raises ``DtmaFault``.
         Raises ``StaleGeneration``, and ``DtmaUnreachable`` or ``DtmaTimeout`` where the stream ends or falls silent before it settled.
         """
-        body = spec.model_dump_json().encode()
+        try:
+            body = spec_for(spec, wire_version)
+        except TooOld as error:
+            raise DtmaFault(str(error), code="dtma_too_old") from error
         async with aclosing(self._open().lines("PUT", _path(server_id), body=body, headers=_JSON)) as batches:
             async for event in _progress(batches):
                 yield event

@@ -48,6 +48,7 @@ from dtma_wire.specs import (
     StdioTransport,
     Volume,
 )
+from dtma_wire.versions import Since, TooOld, spec_for
 
 WIRE_VERSION = 3
 OLDEST_WIRE_VERSION = 2
@@ -89,14 +90,17 @@ __all__ = [
     "ServerState",
     "Sessions",
     "Settled",
+    "Since",
     "SseTransport",
     "Stats",
     "StdioTransport",
     "Step",
     "StepState",
+    "TooOld",
     "Volume",
     "Wanted",
     "parse_progress_event",
+    "spec_for",
     "toolbox_name",
     "toolbox_named",
 ]

@@ -165,8 +165,8 @@ def parse_progress_event(line: bytes) -> Progress | Settled | Ping:
 
 
 class HostInfo(Event):
-    """``GET /v1/info``. ``engine_version`` is empty while the container engine does not answer; ``system`` is the operating system's own name
-    for itself, and ``disk_bytes`` the size of the disk that ``disk_free_bytes`` is left on.
+    """``GET /v1/info``. ``engine_version`` is empty while the container engine does not answer; ``system`` is the operating system's own
+    name for itself, and ``disk_bytes`` the size of the disk that ``disk_free_bytes`` is left on.
     """
 
     dtma_version: str

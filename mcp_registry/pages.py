@@ -16,7 +16,7 @@ from mcp_registry.manifest import Manifest, Package, Profile, settings_of
 from mcp_registry.models import CatalogEntry, McpServer
 from mcp_registry.progress import finding_of, shown
 from mcp_registry.status import ServerStatus, Status, status_of
-from toolboxes.models import Toolbox
+from toolboxes.fleet import summary_for
 from toolboxes.selectors import toolboxes_for
 
 ENTRIES_PER_PAGE = 60
@@ -52,7 +52,7 @@ def home(user: User) -> dict[str, Any]:
     """The start page."""
     rows = _with_status(user)
     attention = [row for row in rows if row[1].state in ATTENTION]
-    toolboxes: list[Toolbox] = list(toolboxes_for(user))
+    fleet = summary_for(user)
     suggestions = [] if rows else selectors.catalog_for(user).filter(owner=None, slug__in=FIRST_STEPS)
     return {
         "total": len(rows),
@@ -61,8 +61,8 @@ def home(user: User) -> dict[str, Any]:
         "attention_count": len(attention),
         "running": sum(row[1].state is Status.RUNNING for row in rows),
         "tools": sum(row[0].tool_count for row in rows),
-        "toolboxes": toolboxes,
-        "online": sum(not toolbox.is_silent() for toolbox in toolboxes),
+        "toolboxes": fleet.total,
+        "online": fleet.online,
         "recent": [shown(deployment) for deployment in selectors.recent_deployments_for(user)],
         "suggestions": [offer_of(entry) for entry in suggestions],
     }
@@ -71,7 +71,7 @@ def home(user: User) -> dict[str, Any]:
 def catalog(user: User, search: str, page: str | None) -> dict[str, Any]:
     """One page of the catalogue, best matches first where searched."""
     entries = Paginator(selectors.catalog_for(user, search), ENTRIES_PER_PAGE).get_page(page)
-    return {"page": entries, "offers": [offer_of(entry) for entry in entries], "search": search, "toolboxes": list(toolboxes_for(user))}
+    return {"page": entries, "offers": [offer_of(entry) for entry in entries], "search": search, "toolboxes": toolboxes_for(user).exists()}
 
 
 def servers(user: User) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from dtma_wire import Step
+from dtma_wire import Phase, Step
 from mcp_registry.models import Deployment, DeploymentStep, Drift, McpServer
 from mcp_registry.services.deployments import QUEUED
 
@@ -23,6 +23,7 @@ TITLES = {
 }
 
 
+COMING_UP = (Phase.PREPARING, Phase.STARTING)
 FOLLOWS = {
     Drift.What.PRESENT: "it is being removed",
     Drift.What.RUNNING: "it is being stopped",
@@ -71,7 +72,7 @@ class ShownFinding:
 
 def finding_of(server: McpServer, drift: Drift | None) -> ShownFinding | None:
     """What the page of a server says of its newest finding; None where the server's own status says it all."""
-    if drift is None or (drift.deployment_id is None and drift.sentence == server.reason):
+    if drift is None or (drift.deployment_id is None and Phase(server.phase) not in COMING_UP):
         return None
     deployment = server.deployment
     going_on = deployment is not None and deployment.is_active

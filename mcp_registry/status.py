@@ -63,6 +63,8 @@ def status_of(server: McpServer, now: datetime | None = None) -> ServerStatus:
     if phase is Phase.ABSENT:
         if server.desired == McpServer.Desired.STOPPED:
             return ServerStatus(Status.STOPPED)
+        if current and server.reason:
+            return ServerStatus(Status.FAILED, server.reason)
         return ServerStatus(Status.UNKNOWN, "The toolbox does not have this server any more; it is being brought back.")
     return ServerStatus(Status(phase), server.reason)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,21 +34,28 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes run the tests, those of one file stay together, and so do all that share the one big stack.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Where several processes run the tests, those of one file stay together, and so do all that share the one big stack, or the fleet.
 
     What takes longest begins first, so that no process is left with it at the end.
     """
     for item in items:
-        shares_stack = "stack" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("stack" if shares_stack else str(item.path)))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    yield  # pytest-xdist looks at the marks, and pytest-django has an order of its own
     items.sort(key=_rank)
+
+
+def _group(item: pytest.Item) -> str:
+    if "stack" in getattr(item, "fixturenames", ()):
+        return "stack"
+    return "fleet" if "fleet" in item.path.parts else str(item.path)
 
 
 def _rank(item: pytest.Item) -> int:
     if "stack" in getattr(item, "fixturenames", ()):
         return 0
-    return next((rank for rank, folder in enumerate(("e2e", "deploy", "conformance", "dtma"), 1) if folder in item.path.parts), 9)
+    return next((rank for rank, folder in enumerate(("fleet", "e2e", "deploy", "conformance", "dtma"), 1) if folder in item.path.parts), 9)
 
 
 ECHO_TOOL = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.utils import timezone
-from starlette.types import Message, Scope
+from starlette.types import ASGIApp, Message, Scope
 
 from agentopia.intake import application
 from dtma_wire import Heartbeat, HeartbeatAnswer
@@ -48,7 +48,7 @@ def peer_of(toolbox: Toolbox) -> Peer:
     return Peer(str(toolbox.pk), certificate.serial if certificate else "0")
 
 
-async def apost(body: bytes, peer: Peer | None, path: str = HEARTBEAT) -> Answer:
+async def apost(body: bytes, peer: Peer | None, path: str = HEARTBEAT, intake: ASGIApp = application) -> Answer:
     """One request."""
     scope: Scope = {
         "type": "http",
@@ -72,7 +72,7 @@ async def apost(body: bytes, peer: Peer | None, path: str = HEARTBEAT) -> Answer
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await application(scope, receive, send)
+    await intake(scope, receive, send)
     start, *rest = sent
     return Answer(start["status"], b"".join(message.get("body", b"") for message in rest))
 

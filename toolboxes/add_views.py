@@ -14,7 +14,7 @@ from accounts.requests import user_of
 from agentopia.lib.errors import AgentopiaError, Conflict, InvalidInput
 from toolboxes import add_pages, install_commands
 from toolboxes.job_selectors import toolbox_or_removed_for
-from toolboxes.providers import provider_named
+from toolboxes.providers import provider_named, provider_of
 from toolboxes.providers.base import Provider, ToolboxForm
 from toolboxes.services.adding import add_toolbox
 from toolboxes.services.enrolment import new_token
@@ -73,8 +73,8 @@ def setup(request: HttpRequest, toolbox_id: UUID) -> HttpResponse:
 def command(request: HttpRequest, toolbox_id: UUID) -> HttpResponse:
     """A new install command; the one before counts no more."""
     toolbox = toolbox_or_removed_for(user_of(request), toolbox_id)
-    if toolbox.deleted_at is not None:
-        raise Conflict("The toolbox was removed. Add a new one.", code="toolbox_deleted")
+    if toolbox.deleted_at is not None or not provider_of(toolbox).needs_command:
+        raise Conflict("This toolbox needs no install command.", code="no_command")
     install_commands.keep(request.session, toolbox.pk, new_token(toolbox=toolbox, by=user_of(request)))
     return redirect("toolboxes:setup", toolbox.pk)
 

@@ -180,7 +180,8 @@ def _asked_for(user: User, query: FleetQuery) -> QuerySet[Any]:
         found = found.filter(reduce(or_, (Q(**{f"{field}__icontains": word}) for field in fields)))
     key = query.sort.removeprefix("-")
     order: OrderBy = OrderBy(F("sort_key"), descending=query.sort.startswith("-"), nulls_last=True)
-    return found.alias(sort_key=ORDERS[key]).order_by(order, Lower("name"), "pk")
+    ordered: QuerySet[Any] = found.alias(sort_key=ORDERS[key]).order_by(order, Lower("name"), "pk")
+    return ordered
 
 
 def _servers_of(toolboxes: list[Any]) -> dict[Any, tuple[int, int]]:

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from agentopia.lib.errors import Conflict, NotFound
+from agentopia.lib.errors import NotFound
 from toolboxes.models import Certificate, EnrolmentToken, Toolbox, ToolboxEvent, silence_after
 from toolboxes.status import with_facts
 
@@ -54,16 +54,6 @@ def removed_toolboxes_for(user: User) -> QuerySet[Toolbox]:
 def events_of(toolbox: Toolbox, severities: tuple[str, ...] = ()) -> QuerySet[ToolboxEvent]:
     """The history of a toolbox, newest first; only what is as severe as one of these, where any are named."""
     return toolbox.events.filter(severity__in=severities) if severities else toolbox.events.all()
-
-
-def only_toolbox_for(user: User) -> Toolbox:
-    """The toolbox that is meant when none is named; raises `NotFound` without any and `Conflict` with several."""
-    toolboxes = list(toolboxes_for(user)[:2])
-    if not toolboxes:
-        raise NotFound("You have no toolbox yet. Add one first.", code="toolbox_not_found")
-    if len(toolboxes) > 1:
-        raise Conflict("You have several toolboxes. Say which one is meant.", code="toolbox_ambiguous")
-    return toolboxes[0]
 
 
 def certificate_of(toolbox: str, serial: str) -> Certificate | None:

@@ -51,6 +51,11 @@ def put_off(work: QuerySet[Any], holder: Model, seconds: float, **also: Any) -> 
     return bool(work.filter(held(holder)).update(status=QUEUED, not_before=later, lease_until=None, **also))
 
 
+def hasten(work: QuerySet[Any]) -> None:
+    """What these wait for has happened: let them be due at once."""
+    work.filter(status=QUEUED).update(not_before=timezone.now())
+
+
 def pause(failures: int, pauses: Sequence[float]) -> float | None:
     """Seconds to wait after so many failures in a row, with some jitter; None when it was tried often enough."""
     if failures > len(pauses):

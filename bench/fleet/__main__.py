@@ -28,7 +28,6 @@ from bench.measured import fresh_agentopia, machine
 from deploy.local.processes import ROOT
 from tests.stack import Stack
 
-WATCHED = 10
 SAMPLE_SECONDS = 10.0
 BOUND = 240 + 1440 + 4320
 
@@ -53,7 +52,12 @@ class Run:
         """Start the toolboxes and follow them to the end."""
         generator = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bench.fleet.toolboxes", str(self._folder)),
-            *("--seconds", str(60 * self._chosen.minutes), "--changes", str(self._chosen.changes), "--watched", str(WATCHED)),
+            *(
+                "--seconds",
+                str(60 * self._chosen.minutes),
+                "--changes",
+                str(self._chosen.changes),
+            ),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -96,10 +100,12 @@ async def measure(chosen: argparse.Namespace) -> list[Figure]:
             await asyncio.to_thread(rows, api.stack, "make", folder, "--toolboxes", str(chosen.toolboxes), "--servers", str(chosen.servers))
             fleet = json.loads((folder / "fleet.json").read_text())
             run = Run(api.stack, folder, chosen)
-            async with open_pages(api.stack, fleet, WATCHED) as watch:
+            async with open_pages(api.stack, fleet) as watch:
                 await run.measure(watch)
                 await asyncio.sleep(2)
                 watch.close()
+            if watch.reconnects:
+                print(api.stack.logs("web")[-3000:], file=sys.stderr)
             stored = json.loads(await asyncio.to_thread(rows, api.stack, "check", folder))
     return figures(run, watch, stored, chosen)
 
@@ -109,8 +115,8 @@ def figures(run: Run, watch: Watch, stored: dict[str, Any], chosen: argparse.Nam
     done = run.told["done"]
     taken = statistics.quantiles(done["milliseconds"], n=100)
     not_taken = sum(done["refused"].values()) + done["late"]
-    work = f"{done['sent']:,} in {run.seconds:.0f} s, {done['changes']:,} of them with changes"
-    seen = f"{len(watch.seconds)} times on {2 * WATCHED} pages, which connected again {watch.reconnects} times"
+    work = f"{done['sent']:,} in {run.seconds:.0f} s, {done['changes']:,} with changes; {done['connected_again']} connections made again"
+    seen = f"{len(watch.seconds)} times on {watch.pages} pages, which connected again {watch.reconnects} times"
     table = [
         Figure("a heartbeat, p50", taken[49], "ms", work=work),
         Figure("a heartbeat, p95", taken[94], "ms", 100),
@@ -124,7 +130,7 @@ def figures(run: Run, watch: Watch, stored: dict[str, Any], chosen: argparse.Nam
             max(watch.seconds),
             "s",
             2,
-            work=f"{len(watch.seconds)} times on {2 * WATCHED} pages",
+            work=seen,
         ),
         Figure("changes that a page did not show", watch.missed, "", 0),
     ]

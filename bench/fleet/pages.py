@@ -46,6 +46,11 @@ class Watch:
                 self._seen[box, mark] = self._seen.get((box, mark), 0) + 1
                 self.seconds.append(now - at)
 
+    @property
+    def pages(self) -> int:
+        """How many are open."""
+        return sum(self._pages.values())
+
     def close(self, grace_seconds: float = 2.0) -> None:
         """Count what no page has shown; a change that the next followed within the time that a page takes is shown with that one."""
         end = time.time() - grace_seconds
@@ -53,12 +58,13 @@ class Watch:
 
 
 @asynccontextmanager
-async def open_pages(stack: Stack, fleet: dict[str, Any], watched: int) -> AsyncIterator[Watch]:
+async def open_pages(stack: Stack, fleet: dict[str, Any]) -> AsyncIterator[Watch]:
     """For each watched toolbox the page of its first server and its owner's list of all servers."""
     watch = Watch()
     tasks = []
     sessions = []
-    for number, toolbox in enumerate(fleet["toolboxes"][:watched]):
+    for number in fleet["watched"]:
+        toolbox = fleet["toolboxes"][number]
         session = aiohttp.ClientSession(cookies={"sessionid": fleet["sessions"][str(toolbox["owner"])]}, headers={"Origin": stack.url})
         sessions.append(session)
         paths = (f"/ws/servers/{toolbox['servers'][0]}/", "/ws/servers/")

@@ -32,6 +32,8 @@ from toolboxes.identity.authority import certificate_authority  # noqa: E402
 from toolboxes.models import Certificate, Metric, Toolbox  # noqa: E402
 
 EPOCH, OWNED = 1, 10
+WATCHED = 10
+"""On so many, each another owner's, a server changes again and again while pages of it are open."""
 BATCH = 2000
 
 
@@ -68,7 +70,8 @@ def make(folder: Path, toolboxes: int, servers: int) -> None:
         by_box.setdefault(row.toolbox_id, []).append(str(row.pk))
     fleet = {
         "toolboxes": [{"id": str(box.pk), "servers": by_box[box.pk], "owner": box.owner_id} for box in boxes],
-        "sessions": {owner.pk: _session(owner) for owner in owners[:20]},
+        "watched": list(range(0, toolboxes, OWNED))[:WATCHED],
+        "sessions": {owner.pk: _session(owner) for owner in owners[:WATCHED]},
         "intake": settings.INTAKE_URL,
     }
     (folder / "fleet.json").write_text(json.dumps(fleet))

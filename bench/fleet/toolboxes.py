@@ -1,6 +1,6 @@
 """The load: simulated toolboxes, each with its own certificate and one connection that stays open.
 
-    python -m bench.fleet.toolboxes FOLDER --seconds N [--changes SHARE] [--watched N]
+    python -m bench.fleet.toolboxes FOLDER --seconds N [--changes SHARE]
 
 Prints a JSON object in a line when all are connected, one for each change on a watched toolbox as it is sent, and the figures at the end.
 Reads a line from its standard input before it begins to send.
@@ -47,6 +47,7 @@ class Figures:
     changes: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     late: int = 0
+    connected_again: int = 0
 
     def refuse(self, why: str) -> None:
         self.refused[why] = self.refused.get(why, 0) + 1
@@ -93,6 +94,7 @@ class Toolbox:
                 status, answer = await self.connection.ask(self._head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
         except (OSError, TimeoutError) as error:
             figures.refuse(type(error).__name__)
+            self.connection.close()  # a late answer must not be taken for that of the next
             return
         finally:
             self._busy = False
@@ -123,7 +125,7 @@ class Toolbox:
 class Fleet:
     """All of them."""
 
-    def __init__(self, folder: Path, share: float, watched: int) -> None:
+    def __init__(self, folder: Path, share: float) -> None:
         described = json.loads((folder / "fleet.json").read_text())
         target = urlsplit(described["intake"])
         assert target.hostname is not None
@@ -133,19 +135,26 @@ class Fleet:
         self._share = share
         self._rows = described["toolboxes"]
         self.toolboxes = [Toolbox(row, head) for row in self._rows]
-        self._watched = watched
+        self._watched = described["watched"]
+        self._turn = 0
         self.figures = Figures()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.load_verify_locations(folder / "ca.pem")
+        self._connecting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def connect(self) -> None:
+        """All of them."""
+        for number in range(len(self.toolboxes)):
+            await self._connect(number)
+
+    async def _connect(self, number: int) -> None:
         """One after the other: the one context shows each the certificate that it was last given."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self._folder / "ca.pem")
-        loop = asyncio.get_running_loop()
-        for number, toolbox in enumerate(self.toolboxes):
-            context.load_cert_chain(self._folder / f"{number}.pem")
+        async with self._connecting:
+            self._context.load_cert_chain(self._folder / f"{number}.pem")
+            toolbox, loop = self.toolboxes[number], asyncio.get_running_loop()
             _, toolbox.connection = await loop.create_connection(
-                Connection, *self._address, ssl=context, server_hostname=CONTROL_PLANE_NAME
+                Connection, *self._address, ssl=self._context, server_hostname=CONTROL_PLANE_NAME
             )
 
     async def report(self, seconds: float) -> None:
@@ -158,32 +167,39 @@ class Fleet:
             if wait > 0:
                 await asyncio.sleep(wait)
             self._begin(number % len(self.toolboxes))
+        assert not watching.done(), watching.exception()
         watching.cancel()
         await asyncio.wait(self._tasks)
 
     def _begin(self, number: int) -> None:
         toolbox = self.toolboxes[number]
-        if number >= self._watched and random.random() < self._share:
+        if number not in self._watched and random.random() < self._share:
             server = random.choice(self._rows[number]["servers"])
             toolbox.change(server, random.choice(("", "It has not answered for 30 s.")))
-        self._start(toolbox)
+        self._start(number)
 
-    def _start(self, toolbox: Toolbox) -> None:
-        task = asyncio.create_task(toolbox.beat(self.figures))
+    def _start(self, number: int) -> None:
+        task = asyncio.create_task(self._beat(number))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _beat(self, number: int) -> None:
+        toolbox = self.toolboxes[number]
+        if toolbox.connection.closed:
+            self.figures.connected_again += 1
+            await self._connect(number)
+        await toolbox.beat(self.figures)
+
     async def _change_watched(self) -> None:
         """A change on one watched toolbox after the other, reported at once, as DTMA does."""
-        turn = 0
         while True:
-            await asyncio.sleep(WATCHED_EVERY_SECONDS / self._watched)
-            number, mark = turn % self._watched, f"change {turn}"
-            turn += 1
+            await asyncio.sleep(WATCHED_EVERY_SECONDS / len(self._watched))
+            number, mark = self._watched[self._turn % len(self._watched)], f"change {self._turn}"
+            self._turn += 1
             toolbox = self.toolboxes[number]
             toolbox.change(self._rows[number]["servers"][0], f"It does not answer ({mark}).")
             tell({"watched": number, "mark": f"({mark})", "at": time.time()})
-            self._start(toolbox)
+            self._start(number)
 
 
 def tell(what: dict[str, Any]) -> None:
@@ -193,7 +209,7 @@ def tell(what: dict[str, Any]) -> None:
 
 
 async def run(chosen: argparse.Namespace) -> None:
-    fleet = Fleet(chosen.folder, chosen.changes, chosen.watched)
+    fleet = Fleet(chosen.folder, chosen.changes)
     began = time.perf_counter()
     await fleet.connect()
     tell({"connected": len(fleet.toolboxes), "seconds": time.perf_counter() - began})
@@ -214,7 +230,6 @@ def main() -> None:
     options.add_argument("--seconds", type=float, required=True)
     options.add_argument("--warm-up", type=float, default=INTERVAL_SECONDS)
     options.add_argument("--changes", type=float, default=0.02)
-    options.add_argument("--watched", type=int, default=10)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvloop.run(run(options.parse_args()))

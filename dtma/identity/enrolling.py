@@ -20,7 +20,7 @@ from pydantic import SecretStr, ValidationError
 from dtma.identity.contexts import client_context
 from dtma.identity.files import IdentityFiles
 from dtma.identity.requests import make_request
-from dtma.identity.trial import seconds_of_life
+from dtma.identity.trial import try_out
 from dtma_wire import CONTROL_PLANE_NAME, WIRE_VERSION, Enrol, Enrolled, ErrorBody, toolbox_name
 
 LIMIT_SECONDS = 15.0
@@ -120,7 +120,7 @@ def _put_in_place(files: IdentityFiles, authority: Path, enrolled: Enrolled) -> 
     certificate = files.folder / "offered.pem"
     files.write(certificate, enrolled.certificate.encode())
     try:
-        seconds_of_life(authority, certificate, files.key, toolbox_name(enrolled.toolbox))
+        try_out(authority, certificate, files.key, toolbox_name(enrolled.toolbox))
     except ssl.SSLError as error:
         raise Refused(f"The control plane gave a certificate that cannot be used: {error}.") from error
     authority.replace(files.authority)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dtma.identity.contexts import client_context, server_context
 from dtma.identity.files import IdentityFiles, Unidentified
-from dtma.identity.trial import seconds_of_life
+from dtma.identity.trial import try_out
 from dtma_wire import toolbox_name
 
 
@@ -21,8 +21,11 @@ class Identity:
         if not self.files.complete:
             raise Unidentified(f"{self.files.folder} does not hold this toolbox's identity. Run the install command of its page again.")
         try:
-            self._life = self._try(self.files.certificate)
-            self._obtained_at = _now() - self._age()
+            arrived = self.files.certificate.stat().st_mtime
+            self._life = _life(*self._try(self.files.certificate), arrived)
+            # A clock that went back meanwhile cannot tell for how long it has been here: as if its life were over.
+            age = time.time() - arrived
+            self._obtained_at = _now() - (age if age >= 0 else self._life)
             self.server = server_context(self.files.authority, self.files.certificate, self.files.key)
             self.client = self._client()
         except (OSError, ssl.SSLError) as error:
@@ -30,8 +33,8 @@ class Identity:
 
     @property
     def used_up(self) -> float:
-        """How much of the certificate's life is over: 0 for a new one, 1 at its end. No clock is asked what time it is: the control
-        plane's may tell another, and this one may be set.
+        """How much of the certificate's life with us is over: 0 for a new one, 1 at its end. Only the time since it came is measured: what
+        time it is, the control plane's clock may tell otherwise, and this one may be set.
         """
         return (_now() - self._obtained_at) / self._life
 
@@ -50,22 +53,24 @@ class Identity:
         """
         offered = self.files.certificate.with_name("offered.pem")
         self.files.write(offered, certificate.encode())
-        self._life = self._try(offered)
+        begins, ends = self._try(offered)
         offered.replace(self.files.certificate)
-        self._obtained_at = _now()
+        self._life, self._obtained_at = _life(begins, ends, time.time()), _now()
         self.server.load_cert_chain(self.files.certificate, self.files.key)
         self.client = self._client()  # a new one: a connection that is kept would go on with the certificate that it began with
-
-    def _age(self) -> float:
-        """For how long the certificate was here when this DTMA began. A clock that went back meanwhile cannot tell: as if it were over."""
-        age = time.time() - self.files.certificate.stat().st_mtime
-        return age if age >= 0 else self._life
 
     def _client(self) -> ssl.SSLContext:
         return client_context(self.files.authority, self.files.certificate, self.files.key)
 
-    def _try(self, certificate: Path) -> float:
-        return seconds_of_life(self.files.authority, certificate, self.files.key, self._name)
+    def _try(self, certificate: Path) -> tuple[float, float]:
+        return try_out(self.files.authority, certificate, self.files.key, self._name)
+
+
+def _life(begins: float, ends: float, arrived: float) -> float:
+    """Seconds from a certificate's arrival to its end. It is older than that: it begins in the past, for the sake of slow clocks. A clock
+    that is quite wrong must neither let it run out nor have it renewed all the time, so at least a quarter of its whole life counts.
+    """
+    return min(max(ends - arrived, (ends - begins) / 4), ends - begins)
 
 
 def _now() -> float:

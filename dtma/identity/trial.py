@@ -9,10 +9,9 @@ from typing import Any
 from dtma.identity.contexts import client_context, validity_of
 
 
-def seconds_of_life(authority: Path, certificate: Path, key: Path, name: str) -> float:
-    """From a certificate's beginning to its end. Raises ``ssl.SSLError`` unless it is of this key, this authority and this name."""
-    begins, ends = validity_of(_shown(authority, certificate, key, name))
-    return ends - begins
+def try_out(authority: Path, certificate: Path, key: Path, name: str) -> tuple[float, float]:
+    """When a certificate begins and ends. Raises ``ssl.SSLError`` unless it is of this key, this authority and this name."""
+    return validity_of(_shown(authority, certificate, key, name))
 
 
 def _shown(authority: Path, certificate: Path, key: Path, name: str) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from dtma_wire import CONTROL_PLANE_NAME
 from dtma_wire.base import Event
 
 LIMIT_SECONDS = 600.0
-SILENCE_SECONDS = 60.0
+CONNECT_SECONDS = 15.0
+MAKING_SECONDS = 180.0
+"""The first who asks for a release waits until the control plane has made it."""
 _MOST_BYTES = 512 * 1024 * 1024
 _CHUNK = 256 * 1024
 
@@ -42,7 +44,7 @@ class Offer(Event):
 
 async def newest(control: str) -> Offer:
     """What the control plane offers. Raises `Problem`."""
-    async with _got(control, "/dtma/v1/release", 10) as response:
+    async with _got(control, "/dtma/v1/release", MAKING_SECONDS) as response:
         try:
             return Offer.model_validate_json(await response.read())
         except ValidationError:
@@ -70,7 +72,7 @@ async def fetch(control: str, offer: Offer) -> None:
 @asynccontextmanager
 async def _got(control: str, path: str, seconds: float) -> AsyncIterator[aiohttp.ClientResponse]:
     url = control.rstrip("/") + path
-    limits = aiohttp.ClientTimeout(total=seconds, sock_read=min(seconds, SILENCE_SECONDS))
+    limits = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
     tls = client_context(IdentityFiles(HOME).authority)
     try:
         async with (

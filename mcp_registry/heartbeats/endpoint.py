@@ -25,30 +25,28 @@ MOST_BY_THEMSELVES = 200
 """At once, those that wait for a thread included."""
 
 
-async def heartbeat(request: Request, peer: Peer | None) -> Response:
-    """Take one heartbeat; answers when the next is wanted, whether it must tell everything, and what is wanted changed."""
-    report = await read(request, Heartbeat)
-    assert peer is not None
-    taken = await _take(peer, report)
-    return answer(HeartbeatAnswer(interval_seconds=settings.HEARTBEAT_SECONDS, resend=not taken.known, wanted=taken.wanted))
-
-
-async def _take(peer: Peer, report: Heartbeat) -> Taken:
-    beat = Beat(toolbox=UUID(peer.toolbox), serial=peer.serial, at=timezone.now(), heartbeat=report)
-    taken = await _collector.put(beat) if beat.is_quiet else None
-    if taken is not None and taken.compared:
-        return taken
-    return await _by_themselves.take(peer, report, is_stored=taken is not None)
-
-
-class _ByThemselves:
-    """Heartbeats in which something happened: each in a thread, and not too many at once."""
+class Endpoint:
+    """Takes heartbeats: those in which nothing happened together, each of the others in a thread."""
 
     def __init__(self) -> None:
+        self._collector = Collector(in_batch_thread(take_quiet))
         self._at_work = 0
 
-    async def take(self, peer: Peer, report: Heartbeat, *, is_stored: bool) -> Taken:
-        """Store it, unless that was done, and compare it with what is desired."""
+    async def __call__(self, request: Request, peer: Peer | None) -> Response:
+        """Take one; answers when the next is wanted, whether it must tell everything, and what is wanted changed."""
+        report = await read(request, Heartbeat)
+        assert peer is not None
+        taken = await self._take(peer, report)
+        return answer(HeartbeatAnswer(interval_seconds=settings.HEARTBEAT_SECONDS, resend=not taken.known, wanted=taken.wanted))
+
+    async def _take(self, peer: Peer, report: Heartbeat) -> Taken:
+        beat = Beat(toolbox=UUID(peer.toolbox), serial=peer.serial, at=timezone.now(), heartbeat=report)
+        taken = await self._collector.put(beat) if beat.is_quiet else None
+        if taken is not None and taken.compared:
+            return taken
+        return await self._take_by_itself(peer, report, is_stored=taken is not None)
+
+    async def _take_by_itself(self, peer: Peer, report: Heartbeat, *, is_stored: bool) -> Taken:
         if self._at_work >= MOST_BY_THEMSELVES:
             raise TooMany("Too much happens on too many toolboxes at once. Report again in a moment.")
         self._at_work += 1
@@ -68,6 +66,4 @@ def _compare(peer: Peer, report: Heartbeat) -> Taken:
     return compare(toolbox=Toolbox.objects.get(pk=peer.toolbox), heartbeat=report)
 
 
-_collector = Collector(in_batch_thread(take_quiet))
-_by_themselves = _ByThemselves()
-ROUTES = {"/dtma/v1/heartbeat": Route("POST", heartbeat)}
+ROUTES = {"/dtma/v1/heartbeat": Route("POST", Endpoint())}

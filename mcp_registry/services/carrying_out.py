@@ -17,7 +17,7 @@ from agentopia.lib.errors import AgentopiaError
 from dtma_client import DtmaClient, DtmaError, DtmaUnreachable, ServerNotFound, StaleGeneration
 from dtma_wire import Phase, ServerSpec, ServerState, Settled
 from mcp_registry.models import Deployment, McpServer
-from mcp_registry.neighbours import refuse_others
+from mcp_registry.neighbours import refuse_others, upgrade, wire_version_of
 from mcp_registry.services.deployments import (
     LEASE,
     UNREACHABLE,
@@ -31,6 +31,9 @@ from mcp_registry.services.observation import observe
 from mcp_registry.services.repairs import go_beyond
 from mcp_registry.spec import spec_of
 from toolboxes.dtma import as_agentopia_error, dtma_of
+
+TOO_OLD = "dtma_too_old"
+"""What a spec for an older DTMA fails with where that lacks a feature."""
 
 
 def carry_out(*, deployment_id: UUID) -> None:
@@ -51,7 +54,8 @@ def carry_out(*, deployment_id: UUID) -> None:
             code = UNREACHABLE if isinstance(error, DtmaUnreachable) else told.code
             defer_deployment(deployment=deployment, problem=told.message, code=code)
         else:
-            finish_deployment(deployment=deployment, problem=told.message, code=told.code)
+            how = f" {upgrade(server.toolbox)}" if told.code == TOO_OLD else ""
+            finish_deployment(deployment=deployment, problem=told.message + how, code=told.code)
     except AgentopiaError as error:
         if error.retryable:  # no machine is this toolbox now; another may become it
             defer_deployment(deployment=deployment, problem=error.message, code=UNREACHABLE)
@@ -105,7 +109,7 @@ async def _stop(dtma: DtmaClient, deployment: Deployment) -> None:
 
 async def _put(dtma: DtmaClient, deployment: Deployment, spec: ServerSpec) -> None:
     server_id = str(deployment.server.pk)
-    async for event in dtma.put_server(server_id, spec):
+    async for event in dtma.put_server(server_id, spec, wire_version_of(deployment.server.toolbox)):
         if isinstance(event, Settled):
             await sync_to_async(_settle)(deployment, event.server)
         else:

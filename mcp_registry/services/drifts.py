@@ -13,7 +13,11 @@ from toolboxes.services import events
 
 KEPT = 100
 """Of a server's findings; older ones go."""
-BROKEN = {Phase.CRASHED: Drift.What.CRASHED, Phase.UNHEALTHY: Drift.What.UNHEALTHY}
+BROKEN = {
+    Phase.CRASHED: Drift.What.CRASHED,
+    Phase.UNHEALTHY: Drift.What.UNHEALTHY,
+    Phase.ABSENT: Drift.What.CRASHED,  # with a reason: there is no image to start it from again
+}
 FOLLOWS = {
     Drift.What.PRESENT: "It is being removed.",
     Drift.What.RUNNING: "It is being stopped.",
@@ -47,7 +51,8 @@ def note_transition(*, server: McpServer, state: ServerState) -> None:
     """
     if server.desired != McpServer.Desired.RUNNING or state.generation != server.generation:
         return
-    was, what = Phase(server.phase), BROKEN.get(state.phase)
+    was = Phase(server.phase)
+    what = BROKEN.get(state.phase) if state.reason or state.phase is not Phase.ABSENT else None
     worked = server.deployment is not None and server.deployment.status == Deployment.Status.SUCCEEDED
     restarted = state.restarts > server.restarts
     seen = Seen(state.generation, state.phase)

@@ -46,7 +46,7 @@ def routes() -> set[str]:
 
     def readable(route: str) -> str:
         route = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", route).replace("^", "").replace("$", "")
-        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route).replace("{server_id}", "{id}")
+        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route).replace("{server_id}", "{id}").replace("{toolbox_id}", "{id}")
 
     return {readable(route) for route in walk(get_resolver().url_patterns, "") if route.startswith("api/v1/")}
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import ssl
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -64,7 +65,7 @@ class Feed:
 
 
 @contextmanager
-def serving() -> Iterator[Feed]:
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Feed]:
     """A feed, for as long as the block lasts."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -81,6 +82,9 @@ def serving() -> Iterator[Feed]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         feed = Feed(f"http://127.0.0.1:{server.server_port}")
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+            feed = Feed(f"https://localhost:{server.server_port}")
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield feed
         server.shutdown()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from dtma_client import DtmaClient, DtmaFault, DtmaTimeout, DtmaUnreachable, Endpoint, McpError, transport
 from dtma_client.exceptions import DtmaError, error_from
-from dtma_wire import ErrorBody, ErrorCode, OciImage, ServerSpec, toolbox_name
+from dtma_wire import WIRE_VERSION, ErrorBody, ErrorCode, OciImage, ServerSpec, Since, toolbox_name
 from tests.dtma.agent import deploy, free_port
 from tests.dtma.authority import authority, control_plane
 
@@ -45,6 +45,28 @@ async def test_nobody_listens() -> None:
         with pytest.raises(DtmaUnreachable, match="cannot be reached") as raised:
             await client.info()
     assert raised.value.retryable
+
+
+async def test_a_dtma_that_is_too_old_for_a_spec_is_not_asked() -> None:
+    class Next(ServerSpec):
+        priority: Annotated[int, Since(WIRE_VERSION + 1, "priorities")] = 0
+
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length"))
+        asked.append(await reader.readexactly(length))
+        writer.close()
+
+    new = Next(generation=1, name="x", source=OciImage(reference="x"), priority=1)
+    async with client_of(answer) as client:
+        with pytest.raises(DtmaFault, match="too old for priorities: upgrade it") as raised:
+            await anext(client.put_server("x", new))
+        assert (raised.value.code, raised.value.retryable, asked) == ("dtma_too_old", False, [])
+        with pytest.raises(DtmaUnreachable):
+            await anext(client.put_server("x", new.model_copy(update={"priority": 0})))
+    assert {ServerSpec.model_validate_json(body).name for body in asked} == {"x"}
 
 
 async def test_a_stream_that_ends_too_early() -> None:

@@ -73,8 +73,9 @@ async def test_leaving_early_does_not_stop_the_work(client: DtmaClient, image: s
 
 async def test_an_older_generation_is_refused(client: DtmaClient, image: str, server_id: str) -> None:
     state = await ready(client, server_id, spec_of(image, "workshop", generation=5))
-    with pytest.raises(StaleGeneration, match="older than 5"):
+    with pytest.raises(StaleGeneration, match="older than 5") as refusal:
         await deploy(client, server_id, spec_of(image, "workshop", "other", generation=4))
+    assert refusal.value.generation == 5, "so that whoever must can go beyond it"
     with pytest.raises(StaleGeneration, match="other content"):
         await deploy(client, server_id, spec_of(image, "workshop", "other", generation=5))
     with pytest.raises(StaleGeneration):
@@ -136,8 +137,9 @@ async def test_a_volume_may_be_anywhere(client: DtmaClient, image: str, server_i
 async def test_an_old_put_does_not_bring_a_deleted_server_back(client: DtmaClient, image: str, server_id: str) -> None:
     await ready(client, server_id, spec_of(image, "workshop"))
     await client.delete(server_id, generation=2)
-    with pytest.raises(StaleGeneration):
+    with pytest.raises(StaleGeneration) as refusal:
         await deploy(client, server_id, spec_of(image, "workshop"))
+    assert refusal.value.generation == 2
 
 
 async def test_an_image_that_does_not_exist(client: DtmaClient, server_id: str) -> None:

@@ -19,6 +19,7 @@ import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from dtma.identity import Identity
 from dtma_client import DtmaClient, DtmaError, DtmaRefused, Endpoint
 from dtma_wire import WIRE_VERSION, toolbox_name
 from tests.dtma.agent import ROOT, Agent, free_port, ready, say, spec_of, until
@@ -87,14 +88,21 @@ async def test_a_peer_that_is_hung_up_on_hears_an_error_of_the_tree(agent: Agent
                 await client.servers()
 
 
-@pytest.mark.parametrize("server", ["another authority's", "another name"])
+def impostors() -> dict[str, ssl.SSLContext]:
+    return {
+        "another authority's": Authority().server(),
+        "another name": authority().server(["example.org"]),
+        "expired": authority().server(begins=datetime.now(UTC) - 10 * DAY, life=6 * DAY),
+    }
+
+
+@pytest.mark.parametrize("server", ["another authority's", "another name", "expired"])
 async def test_who_is_not_the_control_plane_gets_no_heartbeat(make_agent: Callable[..., Agent], server: str) -> None:
     control = ControlPlane()
-    tls = Authority().server() if server == "another authority's" else authority().server(["example.org"])
-    async with control.listening(tls):
+    async with control.listening(impostors()[server]):
         agent = make_agent(control_url=control.url)
         await asyncio.to_thread(agent.start)
-        await asyncio.to_thread(until, lambda: "does not take heartbeats" in agent.output and "certificate verify failed" in agent.output)
+        await asyncio.to_thread(until, lambda: "does not take heartbeats" in agent.output and "certificate" in agent.output)
     assert control.asked == []
 
 
@@ -115,10 +123,10 @@ def test_without_an_identity_it_says_what_to_do(make_agent: Callable[..., Agent]
 
 async def test_a_certificate_is_renewed_and_nothing_breaks(make_agent: Callable[..., Agent], image: str, server_id: str) -> None:
     control = ControlPlane()
-    control.strict, control.interval, control.life = True, 1, timedelta(seconds=3)
+    control.strict, control.interval, control.life = True, 1, timedelta(seconds=6)
     async with control.listening():
         agent = make_agent(control_url=control.url)
-        authority().identify(agent.home, agent.toolbox, begins=datetime.now(UTC), life=timedelta(seconds=3))
+        age(agent)
         await asyncio.to_thread(agent.start)
         async with DtmaClient(agent.endpoint) as client:
             await ready(client, server_id, spec_of(image, "workshop"))
@@ -128,7 +136,7 @@ async def test_a_certificate_is_renewed_and_nothing_breaks(make_agent: Callable[
             await asyncio.to_thread(until, lambda: control.renewals >= 3)
             shown = await asyncio.to_thread(certificate_of, agent)
             begins, ends = (ssl.cert_time_to_seconds(str(shown[name])) for name in ("notBefore", "notAfter"))
-            assert ends - begins == 3
+            assert ends - begins == 6
         assert "does not take heartbeats" not in agent.output
         assert len(control.heard) > 3
 
@@ -137,6 +145,12 @@ def certificate_of(agent: Agent) -> dict[str, object]:
     """What a new connection is shown."""
     with any_toolbox().wrap_socket(socket.create_connection(("127.0.0.1", agent.port), timeout=10)) as connection:
         return connection.getpeercert() or {}
+
+
+def age(agent: Agent) -> None:
+    """Let its certificate have been there for so long that it is due."""
+    old = (datetime.now(UTC) - 2.5 * DAY).timestamp()
+    os.utime(agent.home / "identity/certificate.pem", (old, old))
 
 
 async def test_one_that_expired_while_the_host_was_off_is_renewed(make_agent: Callable[..., Agent]) -> None:
@@ -158,8 +172,7 @@ async def test_a_renewal_that_fails_is_tried_again(make_agent: Callable[..., Age
         agent = make_agent(control_url=control.url)
         certificate = agent.home / "identity/certificate.pem"
         before = certificate.read_text()
-        old = (datetime.now(UTC) - 2.5 * DAY).timestamp()
-        os.utime(certificate, (old, old))
+        age(agent)
         await asyncio.to_thread(agent.start)
         await asyncio.to_thread(until, lambda: "the certificate was not renewed, and it is tried again" in agent.output)
         assert certificate.read_text() == before
@@ -167,6 +180,22 @@ async def test_a_renewal_that_fails_is_tried_again(make_agent: Callable[..., Age
         control.renew_as = None
         await asyncio.to_thread(until, lambda: "the certificate was renewed" in agent.output)
         assert certificate.read_text() != before
+
+
+@pytest.mark.parametrize(
+    ("arrived", "used"),
+    [
+        (timedelta(0), 0.0),
+        (-1 * DAY, 1 / 8),  # of the seven days after it came, not of the ten that it is made out for
+        (-7 * DAY, 7 / 10),  # a clock that was wrong when it came: no more than its whole life counts
+        (DAY, 1.0),  # one that was set back since: nobody knows, so it is over
+    ],
+)
+def test_the_time_that_counts_begins_when_a_certificate_came(tmp_path: Path, arrived: timedelta, used: float) -> None:
+    now = datetime.now(UTC)
+    authority().identify(tmp_path, "t", begins=now - 3 * DAY, life=10 * DAY)
+    os.utime(tmp_path / "identity/certificate.pem", ((now + arrived).timestamp(),) * 2)
+    assert Identity(tmp_path, "t").used_up == pytest.approx(used, abs=0.001)
 
 
 # --- enrolling ---

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import ssl
 import subprocess
 import tarfile
 import uuid
@@ -22,6 +23,7 @@ from dtma.engine import Engine
 from dtma_client import DtmaClient
 from dtma_wire import NugetPackage, PypiPackage, ServerSpec
 from tests.dtma.agent import ENGINE_URL, Agent, deploy, ready, say
+from tests.dtma.authority import authority
 from tests.dtma.cleaning import remove_bases, remove_servers
 from tests.dtma.nuget_feed import Feed, pointer, serving, settings, tool_package
 
@@ -181,3 +183,23 @@ async def test_a_feed_that_is_not_there(make_agent: Callable[..., Agent], server
         _, settled = await deploy(client, server_id, spec("Greeter"))
     assert not settled.ready
     assert "cannot be reached from this toolbox" in settled.server.reason
+
+
+async def test_a_feed_behind_tls_is_believed_if_the_system_trusts_it(
+    make_agent: Callable[..., Agent], server_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = authority().server(["localhost"])
+    tls.verify_mode = ssl.CERT_NONE
+    trusted = tmp_path / "authorities.pem"
+    trusted.write_bytes(authority().pem)
+    with serving(tls) as feed:
+        agents = {"stranger": make_agent(nuget_feed=f"{feed.url}/index.json").start()}
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        agents["believer"] = make_agent(nuget_feed=f"{feed.url}/index.json").start()
+        reasons = {}
+        for name, agent in agents.items():
+            async with DtmaClient(agent.endpoint) as client:
+                _, settled = await deploy(client, f"{server_id}{name}", spec("Greeter"))
+                reasons[name] = settled.server.reason
+    assert "cannot be reached from this toolbox" in reasons["stranger"]
+    assert "There is no package greeter 1.0.0" in reasons["believer"]

@@ -49,10 +49,17 @@ def test_no_page_overflows_on_a_phone(
     page = context.new_page()
     complaints = watch(page)
     entry = rest.get("catalog/?search=time")["results"][0]["id"]
+    toolbox = rest.get("toolboxes/")["results"][0]["id"]
     views = [servers[state] + view for state in ("running", "failed") for view in ("", "log/", "history/")]
     for path in (
         "/",
         "/toolboxes/",
+        "/toolboxes/versions/",
+        "/toolboxes/add/",
+        "/toolboxes/add/own_server/",
+        "/toolboxes/accounts/",
+        "/toolboxes/accounts/add/digital_ocean/",
+        *(f"/toolboxes/{toolbox}/{view}" for view in ("", "servers/", "events/", "settings/", "removal/", "setup/")),
         "/catalog/",
         f"/catalog/{entry}/",
         "/servers/",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,13 @@ from mcp_registry.services.carrying_out import carry_out
 from mcp_registry.services.catalog import add_entry
 from mcp_registry.services.deployments import due_deployments
 from mcp_registry.services.servers import deploy_server
-from tests.conftest import server_json
-from tests.dtma.agent import TOKEN, Agent, until
+from tests.conftest import reporting, server_json
+from tests.dtma.agent import Agent, until
+from tests.dtma.authority import authority
 from tests.dtma.test_engine_gone import OwnEngine, own_engine
-from toolboxes.models import Toolbox
-from toolboxes.services import enrol_this_machine
+from toolboxes.identity import control_plane
+from toolboxes.identity.authority import serial_of
+from toolboxes.models import Authority, Certificate, Toolbox
 
 __all__ = ["own_engine"]
 
@@ -29,18 +33,28 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def agent(own_engine: OwnEngine, tmp_path: Path) -> Iterator[Agent]:
-    agent = Agent(tmp_path / "dtma", "test-engine-stopped", docker_url=own_engine.url).start()
+    agent = Agent(tmp_path / "dtma", str(uuid.uuid4()), docker_url=own_engine.url).start()
     yield agent
     agent.stop()
 
 
+def as_if_enrolled(agent: Agent, owner: User) -> Toolbox:
+    """The toolbox of a DTMA of the tests' own authority, which is the control plane's here."""
+    Authority.objects.create(certificate=authority().pem.decode(), key=authority().key_pem.decode())
+    now = timezone.now()
+    kind = Toolbox.Provider.THIS_MACHINE
+    box = Toolbox.objects.create(pk=uuid.UUID(agent.toolbox), owner=owner, name="box", provider=kind, url=agent.url, enrolled_at=now)
+    shown = (agent.home / "identity/certificate.pem").read_text()
+    Certificate.objects.create(toolbox=box, serial=serial_of(shown), not_before=now, not_after=now + timedelta(days=1))
+    return reporting(box)
+
+
 @pytest.fixture
-def late(transactional_db: None, agent: Agent, image: str) -> McpServer:
+def late(transactional_db: None, agent: Agent, image: str, monkeypatch: pytest.MonkeyPatch) -> McpServer:
     """A server that takes three seconds to come up, being deployed on an engine that can be stopped."""
     user = User.objects.create_user("ada@example.org", "correct horse battery")
-    box = enrol_this_machine(owner=user, url=agent.url).toolbox
-    Toolbox.objects.filter(pk=box.pk).update(access_token=TOKEN, last_seen_at=timezone.now())
-    box.refresh_from_db()
+    box = as_if_enrolled(agent, user)
+    monkeypatch.setattr(control_plane, "_identities", {})
     arguments = [{"type": "positional", "value": value} for value in ("python", "/srv/late.py", "3")]
     package = {"registryType": "oci", "identifier": image, "transport": {"type": "stdio"}, "packageArguments": arguments}
     return deploy_server(owner=user, entry=add_entry(owner=user, document=server_json(packages=[package])), toolbox=box)

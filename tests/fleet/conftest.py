@@ -45,6 +45,10 @@ def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Itera
         if made_here:
             connection.creation.create_test_db(verbosity=0, autoclobber=True)
         yield
+        with connection.cursor() as cursor:  # of processes that have ended, or are just about to
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
         if made_here:
             connection.creation.destroy_test_db(real, verbosity=0)
         else:

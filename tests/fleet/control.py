@@ -9,10 +9,12 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
+import redis
 from django.db import connection
 
 from deploy.local.home import open_home
@@ -45,6 +47,8 @@ class ControlPlane:
             "INTAKE_URL": self.intake_url,
             "HEARTBEAT_SECONDS": str(HEARTBEAT_SECONDS),
         }
+        with redis.Redis.from_url(self._environment["REDIS_URL"]) as queue:
+            queue.flushdb()
 
     def start(self, *names: str, **environment: str) -> None:
         """Start some of them (all, if none is named) with further settings, and wait until they answer."""
@@ -60,7 +64,7 @@ class ControlPlane:
                     start_new_session=True,
                 )
         for name in names or PROGRAMS:
-            until(lambda name=name: self._answers(name), 60)
+            until(partial(self._answers, name), 60)
 
     def stop(self, *names: str) -> None:
         self._end(names or PROGRAMS, signal.SIGTERM)

@@ -68,5 +68,5 @@ def heartbeat_of(member: Member, *servers: ServerState, ahead: int = 0, unchange
         info=HostInfo.model_validate(row.info),
         servers=servers,
         unchanged=unchanged,
-        since=row.sequence if ahead else 0,
+        since=row.sequence if ahead else max(row.sequence - 1, 1),
     )

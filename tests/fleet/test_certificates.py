@@ -56,7 +56,7 @@ def test_certificates_are_renewed_without_a_break(fleet: Fleet, hosts: list[Host
 
 def test_an_expired_certificate_may_only_renew(fleet: Fleet, hosts: list[Host], joining: list[Member], small: str) -> None:
     rest = fleet.rest
-    with fleet.control.intake_with(**life(10)):
+    with fleet.control.intake_with(**life(6)):
         joining.append(member := fleet.join(hosts[0]))
         server = rest.place(member.toolbox, small, "python3", "/srv/workshop.py")
         rest.until(server, "running", seconds=30)
@@ -64,7 +64,7 @@ def test_an_expired_certificate_may_only_renew(fleet: Fleet, hosts: list[Host], 
         newest = member.toolbox.certificates.latest("not_after")
         until(lambda: timezone.now() > newest.not_after, 20)
         late = rest.place(member.toolbox, small, "python3", "/srv/workshop.py")
-        until(lambda: Deployment.objects.get(server=late).detail.endswith("Trying again."))
+        until(lambda: Deployment.objects.get(server_id=late).detail.endswith("Trying again."))
     # DTMA renews it as soon as somebody is there, and what was to be done is done.
     fleet.until_heard_again(member, 30)
     rest.until(late, "running", seconds=30)

@@ -20,9 +20,14 @@ from toolboxes.services.enrolment import new_token
 
 
 @pytest.fixture(scope="module")
-def servers(fleet: Fleet, members: list[Member], small: str) -> dict[str, str]:
-    """A running server on each toolbox, by the toolbox's id."""
-    placed = {member.id: fleet.rest.place(member.toolbox, small, "python3", "/srv/workshop.py") for member in members}
+def placed(fleet: Fleet, members: list[Member], small: str) -> dict[str, str]:
+    """A server on each toolbox, by the toolbox's id."""
+    return {member.id: fleet.rest.place(member.toolbox, small, "python3", "/srv/workshop.py") for member in members}
+
+
+@pytest.fixture
+def servers(fleet: Fleet, placed: dict[str, str]) -> dict[str, str]:
+    """All of them running, and nothing new to be told of them."""
     for server in placed.values():
         fleet.rest.until(server, "running", seconds=30)
     return placed
@@ -133,6 +138,7 @@ def test_a_revoked_toolbox_is_neither_heard_nor_called_from_that_moment(fleet: F
     assert rest.server(server)["status"] == "unknown"
     a.host.start_dtma()
     fleet.until_online(a)
+    fleet.until_heard_again(a)
     rest.until(server, "running", seconds=30)
     assert rest.say(server, "echo", text="back") == "back"
 

@@ -143,6 +143,7 @@ class Host:
         if self._dtma is not None:
             self.kill_dtma()
         forget_secrets(self.home)
+        (self.folder / "dtma.log").unlink(missing_ok=True)
         for folder, _, names in os.walk(self.home, topdown=False):
             for name in names:
                 (Path(folder) / name).unlink()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 
 from dtma.observing import deltas
 from dtma.observing.board import Board
@@ -23,6 +24,7 @@ SERVERS = 4
 STEPS = 120
 PHASES = (Phase.PREPARING, Phase.STARTING, Phase.RUNNING, Phase.CRASHED, Phase.STOPPED, Phase.UNKNOWN)
 OBSERVED = ("phase", "observed_generation", "observed_revision", "reason", "tools_hash")
+TOLD_OF_TOOLS = ("server_id", "name", "position", "definition", "digest")
 type Send = Callable[[Heartbeat], HeartbeatAnswer]
 
 
@@ -37,6 +39,7 @@ class World:
     def __init__(self, send: Send, servers: list[McpServer], chance: random.Random) -> None:
         self.send = send
         self.servers = servers
+        self.toolbox = servers[0].toolbox
         self.chance = chance
         self.epoch = 0
         self.late: list[Heartbeat] = []
@@ -107,17 +110,20 @@ class World:
 
     def database(self) -> dict[str, Any]:
         return {
-            "toolbox": Toolbox.objects.values("id", "epoch", "sequence").get(),
-            "servers": list(McpServer.objects.order_by("id").values("id", *OBSERVED)),
-            "tools": list(Tool.objects.order_by("server_id", "position").values("server_id", "name", "position", "definition", "digest")),
+            "toolbox": Toolbox.objects.filter(pk=self.toolbox.pk).values("id", "epoch", "sequence").get(),
+            "servers": list(McpServer.objects.filter(toolbox=self.toolbox).order_by("id").values("id", *OBSERVED)),
+            "tools": list(self._tools().order_by("server_id", "position").values(*TOLD_OF_TOOLS)),
         }
+
+    def _tools(self) -> QuerySet[Tool]:
+        return Tool.objects.filter(server__toolbox=self.toolbox)
 
     def restore(self) -> None:
         """The control plane's database is set back to an earlier backup."""
         for table, rows in ((Toolbox, [self.backup["toolbox"]]), (McpServer, self.backup["servers"])):
             for row in rows:
                 table.objects.filter(pk=row["id"]).update(**row)
-        Tool.objects.all().delete()
+        self._tools().delete()
         Tool.objects.bulk_create([Tool(**row) for row in self.backup["tools"]])
 
     def back_up(self) -> None:
@@ -140,6 +146,29 @@ class World:
         (happening,) = self.chance.choices([what for _, what in happenings], [weight for weight, _ in happenings])
         happening()
 
+    def live(self) -> None:
+        """Many things happen, and in the end a heartbeat arrives."""
+        for _ in range(STEPS):
+            self.step()
+        while self.beat():
+            pass
+
+    def is_as_told(self) -> None:
+        """The database is as the toolbox is; and complete heartbeats would leave it so."""
+        told = self.database()
+        stored = {str(row["id"]): row for row in told["servers"]}
+        for state in self.board.states:
+            assert observed_of(state).items() <= stored[state.id].items()
+            if state.tools is not None:
+                assert [row["name"] for row in told["tools"] if str(row["server_id"]) == state.id] == [tool["name"] for tool in state.tools]
+        present = {state.id for state in self.board.states}
+        gone = [row for server_id, row in stored.items() if server_id not in present and row["observed_revision"] >> 32]
+        assert all(row["phase"] == "absent" for row in gone)
+        self.deltas.forget()
+        assert self.beat() is False
+        everything = self.database()
+        assert (everything["servers"], everything["tools"]) == (told["servers"], told["tools"])
+
 
 def observed_of(state: ServerState) -> dict[str, Any]:
     return {"phase": state.phase, "observed_generation": state.generation, "observed_revision": state.revision, "reason": state.reason}
@@ -151,23 +180,9 @@ def test_the_database_ends_up_as_complete_heartbeats_would_have_left_it(
 ) -> None:
     monkeypatch.setattr(deltas, "MAX_BYTES", 700)  # so that many heartbeats have no room for everything
     world = World(send, [make_server(name=f"s{number}") for number in range(SERVERS)], random.Random(seed))  # noqa: S311
-    for _ in range(STEPS):
-        world.step()
-    while world.beat():
-        pass
-    told = world.database()
-    stored = {str(row["id"]): row for row in told["servers"]}
-    for state in world.board.states:
-        assert observed_of(state).items() <= stored[state.id].items()
-        if state.tools is not None:
-            assert [row["name"] for row in told["tools"] if str(row["server_id"]) == state.id] == [tool["name"] for tool in state.tools]
-    present = {state.id for state in world.board.states}
-    assert all(row["phase"] == "absent" for server_id, row in stored.items() if server_id not in present and row["observed_revision"] >> 32)
-    world.deltas.forget()
+    world.live()
     monkeypatch.undo()
-    assert world.beat() is False
-    everything = world.database()
-    assert (everything["servers"], everything["tools"]) == (told["servers"], told["tools"])
+    world.is_as_told()
 
 
 def test_a_control_plane_whose_memory_was_set_back_asks_for_everything(send: Send, make_server: Callable[..., McpServer]) -> None:

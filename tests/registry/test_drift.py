@@ -19,6 +19,7 @@ from mcp_registry.services.heartbeats import take_heartbeat
 from mcp_registry.services.repairs import go_beyond
 from mcp_registry.services.servers import delete_server, stop_server
 from mcp_registry.spec import spec_of
+from mcp_registry.status import ServerStatus, Status, status_of
 from tests.conftest import heartbeat_of, state_of
 from toolboxes.models import Toolbox, ToolboxEvent
 
@@ -89,13 +90,15 @@ def test_what_is_put_right_is_history(beat: Beat, make_server: Make) -> None:
     assert (newest(server).kind, newest(server).status) == ("repair", "succeeded")
 
 
-def test_a_container_that_somebody_removed_is_a_crash_that_the_toolbox_sees_to(beat: Beat, make_server: Make) -> None:
+def test_a_container_that_somebody_removed_is_a_crash_that_the_toolbox_sees_to(beat: Beat, make_server: Make, browser: Client) -> None:
     server = make_server()
     gone = "The container was removed by somebody else."
     beat(state_of(server, Phase.CRASHED, reason=gone, restarts=1))
     drift = only_drift(server)
     assert (drift.what, drift.sentence, drift.deployment, drift.repaired_at) == ("crashed", gone, None, None)
     assert newest(server).kind == "deploy", "the toolbox restarts it by itself"
+    beat(state_of(fresh(server), Phase.PREPARING, reason=gone, restarts=1))
+    assert f"{gone} Now its toolbox starts it again." in browser.get(f"/servers/{server.pk}/").content.decode()
     beat(state_of(fresh(server), restarts=1))
     assert only_drift(server).repaired_at is not None
 
@@ -118,6 +121,13 @@ def test_one_that_does_not_answer_is_told(beat: Beat, make_server: Make) -> None
     server = make_server()
     beat(state_of(server, Phase.UNHEALTHY, reason="It has not answered for 30 s."))
     assert (only_drift(server).what, only_drift(server).sentence) == ("unhealthy", "It has not answered for 30 s.")
+
+
+def test_one_whose_image_is_gone_has_failed_and_says_why(beat: Beat, make_server: Make) -> None:
+    server = make_server()
+    beat(state_of(server, Phase.ABSENT, reason="The image could not be built again."))
+    assert (only_drift(server).what, only_drift(server).sentence) == ("crashed", "The image could not be built again.")
+    assert status_of(fresh(server)) == ServerStatus(Status.FAILED, "The image could not be built again.")
 
 
 def test_one_that_was_stopped_on_the_toolbox_is_started_as_a_newer_generation(beat: Beat, make_server: Make) -> None:

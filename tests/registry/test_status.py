@@ -45,7 +45,8 @@ SILENT = silence_after().total_seconds() + 1
         (server(phase=Phase.CRASHED), Status.CRASHED),
         (server(desired="stopped", phase=Phase.STOPPED), Status.STOPPED),
         (server(desired="stopped", phase=Phase.ABSENT), Status.STOPPED),
-        (server(phase=Phase.ABSENT), Status.UNKNOWN),
+        (server(phase=Phase.ABSENT), Status.FAILED),  # its toolbox says why there is nothing to start it from
+        (server(phase=Phase.ABSENT, observed=1), Status.UNKNOWN),
         (server(desired="absent", deployment=S.RUNNING), Status.DELETING),
         (server(desired="absent", deployment=S.FAILED, seen_ago=SILENT), Status.DELETING),
         # while a deployment goes on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -77,7 +78,7 @@ def test_capacity_is_what_was_promised(browser: Client, user: User, roomy: Toolb
     page = get(browser, roomy, "servers/capacity/")
     assert "4.0\xa0GB of 8.0\xa0GB" in page
     assert "<dt>To promise</dt><dd>3.0\xa0GB" in page
-    Toolbox.objects.filter(pk=roomy.pk).update(last_seen_at=None)
+    Toolbox.objects.filter(pk=roomy.pk).update(last_seen_at=None, enrolled_at=roomy.created_at - timedelta(hours=1))
     assert "It takes no servers now: it does not report." in get(browser, roomy, "servers/capacity/")
 
 
@@ -96,6 +97,7 @@ def test_one_is_removed_only_after_it_was_said_what_that_destroys(browser: Clien
     assert "all data that it has stored" in page
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("view", "form"), [("adopt", {}), ("remove", {}), ("remove", {"volumes": "remove"})])
 def test_a_toolbox_that_does_not_answer(browser: Client, roomy: Toolbox, view: str, form: dict[str, Any]) -> None:
     answer = browser.post(f"/toolboxes/{roomy.pk}/servers/{view}/", {"key": CONTAINER, **form})

@@ -12,15 +12,21 @@ from toolboxes.providers.base import Done, Step, Wait
 from toolboxes.services import events
 from toolboxes.services.certificates import revoke_certificates
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS, LATER_SECONDS = 2.0, 15.0
+IMPATIENT = timedelta(minutes=10)
 SERVERS_TIME = timedelta(minutes=2)
 """How long a toolbox that is to be removed may take to remove its servers; after that they count as gone with it."""
+
+
+def pace(waited: timedelta) -> float:
+    """Seconds until the next look: somebody may sit before the page at first, but not for days. Enrolling hastens it anyway."""
+    return LOOK_SECONDS if waited < IMPATIENT else LATER_SECONDS
 
 
 def enrolled(toolbox: Toolbox, waited: timedelta) -> Done | Wait:
     """DTMA has shown the one-time token and has a certificate."""
     if toolbox.enrolled_at is None:
-        return Wait(LOOK_SECONDS, "Waiting for DTMA to enrol")
+        return Wait(pace(waited), "Waiting for DTMA to enrol")
     return Done(f"It answers at {toolbox.url}")
 
 

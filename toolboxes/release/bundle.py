@@ -56,10 +56,11 @@ def _forget_places(programs: list[Path]) -> None:
 
 def _compile(tree: Path) -> None:
     """Every module ahead of time: DTMA starts quickly and writes nothing into its own release."""
-    command = ["-S", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", str(tree), str(tree / "lib"), str(tree / "app")]
+    options = ["-q", "-f", "--invalidation-mode", "unchecked-hash", "-s", str(tree)]
+    command = [str(interpreter().executable), "-S", "-m", "compileall", *options, str(tree / "lib"), str(tree / "app")]
     # Sets are written in the order of their hashes.
     environment = {"PATH": os.defpath, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    compiled = subprocess.run([str(interpreter().executable), *command], env=environment, cwd=tree, capture_output=True, text=True)
+    compiled = subprocess.run(command, env=environment, cwd=tree, capture_output=True, text=True)
     if compiled.returncode != 0:
         raise CannotRelease(f"A release of DTMA could not be compiled: {compiled.stdout.strip() or compiled.stderr.strip()}")
 

@@ -92,6 +92,7 @@ def _make() -> Release:
         note = Path(place) / "release.json"
         note.write_text(release.model_dump_json(indent=1))
         note.replace(folder() / f"{digest_of(entries)}.json")
+    _content.cache_clear()
     _forget_former()
     return release
 

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import User
+from agentopia.lib import leases
 from agentopia.lib.errors import AgentopiaError, Conflict, InvalidInput
 from dtma_wire import OLDEST_WIRE_VERSION, Enrol, Enrolled
 from toolboxes.identity.authority import PublicKey, certificate_authority, digest_of_key, key_of_request
@@ -113,6 +114,7 @@ def enrol(*, request: Enrol, peer: str) -> Enrolled:
         toolbox.url, toolbox.enrolled_at, toolbox.epoch, toolbox.sequence = url, now, 0, 0
         toolbox.last_seen_at = None  # what is known of the toolbox was another host's, or from before
         toolbox.save(update_fields=("url", "enrolled_at", "epoch", "sequence", "last_seen_at"))
+        leases.hasten(toolbox.jobs.all())
         events.record(toolbox=toolbox, kind="enrolled", text=f"The host {request.hostname or peer} enrolled; it answers at {url}.")
     certificate = give_certificate(toolbox=toolbox, public_key=public_key)
     return Enrolled(toolbox=str(toolbox.pk), certificate=certificate, heartbeat_seconds=settings.HEARTBEAT_SECONDS)

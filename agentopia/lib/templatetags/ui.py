@@ -113,7 +113,7 @@ def step(
 @register.inclusion_tag("components/ago.html")
 def ago(moment: datetime | None, empty: str = "never") -> dict[str, Any]:
     """How long ago, kept current by time.js; the exact time is its title. ``empty`` stands for None."""
-    if moment is None:
+    if not moment:  # a template's "" for what is not there
         return {"empty": empty}
     seconds = max(0.0, (timezone.now() - moment).total_seconds())
     return {"moment": moment, "text": ago_text(seconds) if seconds <= 30 * 86400 else date_format(moment, "j M Y")}

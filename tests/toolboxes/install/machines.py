@@ -80,7 +80,7 @@ class Machine:
             security_opt=["seccomp=unconfined", "apparmor=unconfined"],
             device_cgroup_rules=["a *:* rwm"],
             cgroupns="private",
-            tmpfs={"/run": "", "/run/lock": "", "/tmp": ""},
+            tmpfs={"/run": "", "/run/lock": ""},
             volumes=["/var/lib/docker"],
         )
         if boots:

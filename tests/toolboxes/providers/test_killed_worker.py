@@ -25,7 +25,7 @@ CREATING = [
     ("GET", "/v2/droplets", 0, "after"),
     ("POST", "/v2/droplets", 0, "before"),
     ("POST", "/v2/droplets", 0, "after"),
-    ("GET", r"/v2/droplets/\d+", 0, "after"),
+    ("GET", "/v2/droplets", 1, "after"),
 ]
 REMOVING = [
     # how often a worker gets on with it before, and in which request the next one is killed

@@ -63,7 +63,7 @@ def test_an_account_is_added_and_leads_to_the_form(browser: Client, double: Digi
 
 def test_the_form_shows_what_can_be_had_with_its_price(browser: Client, account: CloudAccount) -> None:
     page = text_of(browser, DROPLET)
-    assert "1 CPU, 1 GB, 25 GB disk: $6.00 a month, $0.0089 an hour" in page
+    assert "$6.00 a month ($0.0089 an hour): 1 CPU, 1 GB, 25 GB disk" in page
     assert "General Purpose" in page
     for slug in ("s-1vcpu-512mb-10gb", "s-8vcpu-16gb", "gpu-h100x1-80gb", "c-2", "fedora", "syd1"):
         assert slug not in page, "too small, not available, not in this region, not known to the install script"

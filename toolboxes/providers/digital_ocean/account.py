@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from agentopia.lib.errors import AgentopiaError, InvalidInput
 from toolboxes.providers.base import AccountFacts, Accounts
-from toolboxes.providers.digital_ocean.client import DigitalOcean, Refused, ScopeMissing, TokenRefused
+from toolboxes.providers.digital_ocean.client import DigitalOcean
+from toolboxes.providers.digital_ocean.errors import Refused, ScopeMissing, TokenRefused
 
 NOTHING = "agentopia-scope-test"  # a name that nothing has
 NO_FIREWALL = "00000000-0000-0000-0000-000000000000"

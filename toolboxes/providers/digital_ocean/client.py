@@ -1,19 +1,11 @@
-"""DigitalOcean's HTTP API, through its official client `pydo`: what toolboxes need of it, with errors that a person can act on.
+"""DigitalOcean's HTTP API, through its official client `pydo`: what toolboxes need of it.
 
-AgentopiaError
-├── TokenRefused    401  the token is not accepted any more
-├── ScopeMissing    403  the token may not do this
-├── Refused         4xx  what was asked cannot be had; ``status`` is the HTTP status
-│   └── QuotaReached     the account holds as many droplets as it may
-├── TryLater        429  the account's rate limit; ``seconds`` says when to ask again
-└── Unavailable     5xx, or no answer: whether the work was done is not known
+Its errors are those of `toolboxes.providers.digital_ocean.errors`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pydo
@@ -22,45 +14,11 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline import policies
 from django.conf import settings
 
-from agentopia.lib.errors import AgentopiaError, Unavailable
-from toolboxes.providers.base import TryLater
+from agentopia.lib.errors import Unavailable
+from toolboxes.providers.digital_ocean.errors import Refused, error_of
 
 CONNECT_SECONDS, READ_SECONDS = 5, 20
 PER_PAGE = 200
-LONGEST_PAUSE = 3600.0
-RATE_PAUSE = 60.0
-LIMIT_PAGE = "https://cloud.digitalocean.com/account/team/droplet_limit_increase"
-
-
-class TokenRefused(AgentopiaError):
-    """DigitalOcean does not know the token."""
-
-    code = "token_refused"
-    http_status = 502
-
-
-class ScopeMissing(AgentopiaError):
-    """The token may not do this."""
-
-    code = "scope_missing"
-    http_status = 502
-
-
-class Refused(AgentopiaError):
-    """DigitalOcean will not do it, now or later."""
-
-    code = "refused"
-    http_status = 502
-
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class QuotaReached(Refused):
-    """The account holds as many droplets as it may."""
-
-    code = "quota"
 
 
 class DigitalOcean:
@@ -163,13 +121,13 @@ class DigitalOcean:
             if error.response is None:
                 raise Unavailable("DigitalOcean's answer could not be read. Try again.") from error
             response, body = error.response, _json_of(error.response)
-        except (AzureError, OSError) as error:
+        except (AzureError, OSError, ValueError) as error:  # ValueError: an answer that is no JSON
             raise Unavailable("DigitalOcean does not answer.", code="cloud_unreachable") from error
         if response.status_code < 400:
             return body
         if response.status_code == none_for:
             return None
-        raise _error_of(response.status_code, response.headers, body if isinstance(body, dict) else {}, scope)
+        raise error_of(response.status_code, response.headers, body if isinstance(body, dict) else {}, scope)
 
 
 def _json_of(response: Any) -> Any:
@@ -177,40 +135,3 @@ def _json_of(response: Any) -> Any:
         return response.json()
     except ValueError:
         return {}
-
-
-def _error_of(status: int, headers: Mapping[str, str], body: Mapping[str, Any], scope: str) -> AgentopiaError:
-    said = str(body.get("message", ""))[:300].rstrip(".")
-    if status == 401:
-        return TokenRefused(
-            "DigitalOcean does not accept the token: it was deleted or has expired. Replace it on the page of cloud accounts."
-        )
-    if status == 403:
-        return ScopeMissing(f"The token may not do this: it lacks the scope {scope}. Make one with all scopes, and replace it.")
-    if status == 429:
-        return TryLater("DigitalOcean's limit of requests per token is reached.", _pause(headers))
-    if status >= 500 or status == 408:
-        return Unavailable(f"DigitalOcean has a problem (HTTP {status}).", code="cloud_unavailable")
-    if "exceed your droplet limit" in said:
-        return QuotaReached(
-            "The account holds as many droplets as DigitalOcean allows it. "
-            f"Destroy one, or ask for a higher limit at {LIMIT_PAGE}. Then try again.",
-            status=status,
-        )
-    return Refused(f"DigitalOcean refused it: {said or f'HTTP {status}'}.", status=status)
-
-
-def _pause(headers: Mapping[str, str]) -> float:
-    """Seconds until the next request can succeed: ``retry-after`` for bursts, else ``ratelimit-reset`` by DigitalOcean's own clock."""
-    if (given := headers.get("retry-after", "")).isdigit():
-        return min(max(float(given), 1.0), LONGEST_PAUSE)
-    if (reset := headers.get("ratelimit-reset", "")).isdigit():
-        return min(max(float(reset) - _their_now(headers), 1.0), LONGEST_PAUSE)
-    return RATE_PAUSE
-
-
-def _their_now(headers: Mapping[str, str]) -> float:
-    try:
-        return parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except ValueError:
-        return time.time()

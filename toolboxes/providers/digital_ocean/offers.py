@@ -44,10 +44,10 @@ class Size:
 
     @property
     def label(self) -> str:
-        """What it is and what it costs, in a line."""
+        """What it costs and what it is, in a line."""
         memory = f"{self.memory_mb / 1024:g} GB"
         processors = f"{self.cpus} CPU{'' if self.cpus == 1 else 's'}"
-        return f"{processors}, {memory}, {self.disk_gb} GB disk: ${self.price_monthly:.2f} a month, ${self.price_hourly:.4f} an hour"
+        return f"${self.price_monthly:.2f} a month (${self.price_hourly:.4f} an hour): {processors}, {memory}, {self.disk_gb} GB disk"
 
 
 @dataclass(frozen=True)

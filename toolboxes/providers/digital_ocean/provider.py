@@ -13,10 +13,13 @@ from django.urls import reverse
 from accounts.models import User
 from toolboxes.models import CloudAccount, Machine, Toolbox
 from toolboxes.providers.base import Fact, Missing, Provider, Step, ToolboxForm
-from toolboxes.providers.digital_ocean import steps
+from toolboxes.providers.digital_ocean import steps, watching
 from toolboxes.providers.digital_ocean.account import ACCOUNTS
+from toolboxes.providers.digital_ocean.droplets import tag_of
 from toolboxes.providers.digital_ocean.forms import DropletForm
 from toolboxes.providers.digital_ocean.offers import offers_of
+
+CONSOLE = "https://cloud.digitalocean.com/droplets/{}"
 
 
 class DigitalOceanProvider(Provider):
@@ -63,7 +66,7 @@ class DigitalOceanProvider(Provider):
         Machine.objects.create(
             toolbox=toolbox,
             account=account,
-            tag=steps.tag_of(toolbox),
+            tag=tag_of(toolbox),
             region=cleaned_data["region"],
             size=size.slug,
             image=cleaned_data["image"],
@@ -85,7 +88,7 @@ class DigitalOceanProvider(Provider):
         machine = Machine.objects.select_related("account").filter(toolbox=toolbox).first()
         if machine is None:
             return []
-        droplet = Fact("Droplet", machine.reference or "not made yet", steps.CONSOLE.format(machine.reference) if machine.reference else "")
+        droplet = Fact("Droplet", machine.reference or "not made yet", CONSOLE.format(machine.reference) if machine.reference else "")
         return [
             droplet,
             Fact("Account", str(machine.account or "removed")),
@@ -97,7 +100,7 @@ class DigitalOceanProvider(Provider):
         ]
 
     def look_after(self, account: CloudAccount) -> None:
-        steps.look_after(account)
+        watching.look_after(account)
 
 
 def _is_loopback(url: str) -> bool:

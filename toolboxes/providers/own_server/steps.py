@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from toolboxes.models import Toolbox
 from toolboxes.providers.base import Done, Step, Wait
-from toolboxes.providers.steps import HEARTBEAT, LOOK_SECONDS, REVOKED, SERVERS, enrolled
+from toolboxes.providers.steps import HEARTBEAT, REVOKED, SERVERS, enrolled, pace
 
 PATIENCE = timedelta(days=7)
 
@@ -19,12 +19,12 @@ def command_used(toolbox: Toolbox, waited: timedelta) -> Done | Wait:
         return Done()
     token = toolbox.enrolment_tokens.first()
     if token is None:
-        return Wait(LOOK_SECONDS, "Make the install command")
+        return Wait(pace(waited), "Make the install command")
     if token.used_at is not None:
         return Done()
     if not token.is_open(timezone.now()):
-        return Wait(LOOK_SECONDS, "The install command has expired: make a new one")
-    return Wait(LOOK_SECONDS, "Run the install command on the server")
+        return Wait(pace(waited), "The install command has expired: make a new one")
+    return Wait(pace(waited), "Run the install command on the server")
 
 
 COMMAND = Step("command", "Install command", command_used, PATIENCE, "The install command was never run. Try again, with a new command.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from dtma_wire import Heartbeat, Phase, ServerState, Wanted
 from mcp_registry.drift import Seen, found, seen_in
-from mcp_registry.models import McpServer, Stray
+from mcp_registry.models import McpServer
 from mcp_registry.services.observation import observe
 from mcp_registry.services.repairs import repair
 from mcp_registry.services.strays import note_strays
@@ -19,13 +20,14 @@ from toolboxes.models import Toolbox
 from toolboxes.services.heartbeats import Heard, record_heartbeat
 from toolboxes.services.quiet_heartbeats import Beat, record_quiet
 
-# Servers that are not plainly as desired by their toolbox's heartbeat, and ids in it that none of the toolbox's servers has.
+# Servers that are not plainly as desired by their toolbox's heartbeat; and, without a server, toolboxes that have what nobody knows.
 CONSPICUOUS = """
 SELECT told.toolbox, server.id
 FROM unnest(%(toolboxes)s::uuid[], %(servers)s::text[]) AS told(toolbox, server)
 FULL JOIN (SELECT * FROM mcp_registry_mcpserver WHERE toolbox_id = ANY(%(all)s)) AS server
     ON server.toolbox_id = told.toolbox AND server.id::text = told.server
 WHERE server.id IS NULL OR told.server IS NULL OR server.observed_generation <> server.generation OR server.phase <> server.desired
+UNION ALL SELECT toolbox_id, NULL FROM mcp_registry_stray WHERE toolbox_id = ANY(%(all)s)
 """
 COMPARED = (
     *("toolbox_id", "desired", "generation", "phase", "observed_generation", "observed_revision"),
@@ -109,12 +111,12 @@ def _compare_quietly(beats: list[Beat]) -> dict[UUID, Taken]:
     of = {beat.toolbox: beat for beat in beats}
     with connection.cursor() as cursor:
         told = [(beat.toolbox, server_id) for beat in beats for server_id in beat.heartbeat.unchanged]
-        values = {"toolboxes": [toolbox for toolbox, _ in told], "servers": [server_id for _, server_id in told], "all": list(of)}
+        values: dict[str, Any] = {"toolboxes": [toolbox for toolbox, _ in told], "servers": [server_id for _, server_id in told], "all": list(of)}
         cursor.execute(CONSPICUOUS, values)
         rows = cursor.fetchall()
     known_here = [server_id for _, server_id in rows if server_id is not None]
     servers = McpServer.objects.filter(pk__in=known_here).select_related("deployment").only(*COMPARED) if known_here else ()
-    loud = set(Stray.objects.filter(toolbox__in=of).values_list("toolbox_id", flat=True)) | {box for box, known in rows if known is None}
+    loud = {toolbox for toolbox, server_id in rows if server_id is None}
     wanted: dict[UUID, list[Wanted]] = {toolbox: [] for toolbox in of}
     now = timezone.now()
     for server in servers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -78,7 +79,7 @@ def _roll_up_one(resolution: Metric.Resolution, now: datetime) -> bool:
         return False
     slot, _ = place(begin, resolution)
     first, _ = place(begin, finer)
-    values = {
+    values: dict[str, Any] = {
         "resolution": resolution,
         "slot": slot,
         "begin": begin,

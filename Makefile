@@ -3,7 +3,7 @@
 .PHONY: help run test check fmt bench lock clean
 
 PY := .venv/bin/python
-BENCH := deploy calls dtma logs
+BENCH := deploy calls dtma logs fleet
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16

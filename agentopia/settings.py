@@ -75,7 +75,8 @@ TEMPLATES = [
 
 DATABASES = {"default": environ.Env.db_url_config(ENVIRONMENT.database_url)}
 # Under ASGI each request has a thread of its own, so connections are kept in a pool, not in threads.
-DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 20, "timeout": 10}
+# After a long absence of the database each request tries anew; the pool's own pauses grow to minutes.
+DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 20, "timeout": 10, "reconnect_timeout": 5}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

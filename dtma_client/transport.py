@@ -52,7 +52,12 @@ class AdmittingConnector(aiohttp.TCPConnector):
         super().__init__(limit=0, keepalive_timeout=60, ssl=endpoint.tls)
         self._endpoint = endpoint
 
-    async def _create_connection(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> ResponseHandler:
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 (aiohttp's own method)
+    ) -> ResponseHandler:
         connection = await super()._create_connection(req, traces, timeout)
         if self._endpoint.admit is not None:
             assert connection.transport is not None

@@ -1,6 +1,6 @@
 """A fleet of 5,000 toolboxes with 10 servers each, reporting every 15 s to a fresh Agentopia on this machine.
 
-    .venv/bin/python -m bench.fleet [--minutes 2] [--toolboxes 5000] [--servers 10] [--changes 0.02] [--json]
+    .venv/bin/python -m bench.fleet [--minutes 1.5] [--toolboxes 5000] [--servers 10] [--changes 0.02] [--json]
 
 The toolboxes are simulated by one process: each has its own certificate and keeps one TLS connection; a share of their heartbeats
 (2 %) tells of a server that changed. On ten of them a server changes every 5 s, which is reported at once, while its page and its
@@ -125,13 +125,7 @@ def figures(run: Run, watch: Watch, stored: dict[str, Any], chosen: argparse.Nam
         Figure("heartbeats not taken or late", not_taken, "", 0, work=", ".join(f"{why}: {n}" for why, n in done["refused"].items())),
         Figure("toolboxes of which less is stored than was answered", stored["lost"], "", 0),
         Figure("a change until it is on an open page, p50", statistics.median(watch.seconds), "s"),
-        Figure(
-            "a change until it is on an open page, longest",
-            max(watch.seconds),
-            "s",
-            2,
-            work=seen,
-        ),
+        Figure("a change until it is on an open page, longest", max(watch.seconds), "s", 2, work=seen),
         Figure("changes that a page did not show", watch.missed, "", 0),
     ]
     first, last = run.samples[0], run.samples[-1]
@@ -154,7 +148,7 @@ def figures(run: Run, watch: Watch, stored: dict[str, Any], chosen: argparse.Nam
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--minutes", type=float, default=2)
+    options.add_argument("--minutes", type=float, default=1.5)
     options.add_argument("--toolboxes", type=int, default=5000)
     options.add_argument("--servers", type=int, default=10)
     options.add_argument("--changes", type=float, default=0.02, help="share of heartbeats that tell of a change")

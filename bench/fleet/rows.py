@@ -46,7 +46,7 @@ def make(folder: Path, toolboxes: int, servers: int) -> None:
             owner=owners[number // OWNED],
             name=f"box-{number}",
             provider=Toolbox.Provider.OWN_SERVER,
-            url=f"https://127.0.0.1:{9}",
+            url="https://127.0.0.1:9",
             enrolled_at=now,
             last_seen_at=now,
             epoch=EPOCH,
@@ -57,7 +57,8 @@ def make(folder: Path, toolboxes: int, servers: int) -> None:
         for number in range(toolboxes)
     ]
     Toolbox.objects.bulk_create(boxes, BATCH)
-    rows = [row for box in boxes for row in _servers(box, servers)]
+    entry = CatalogEntry.objects.get(slug="time")
+    rows = [row for box in boxes for row in _servers(box, entry, servers)]
     McpServer.objects.bulk_create(rows, BATCH)
     deployments = [Deployment(server=row, kind="deploy", generation=1, status="succeeded", finished_at=now) for row in rows]
     Deployment.objects.bulk_create(deployments, BATCH)
@@ -77,9 +78,7 @@ def make(folder: Path, toolboxes: int, servers: int) -> None:
     (folder / "fleet.json").write_text(json.dumps(fleet))
 
 
-def _servers(box: Toolbox, count: int) -> list[McpServer]:
-    entry = CatalogEntry.objects.get(slug="time") if not hasattr(_servers, "entry") else _servers.entry
-    _servers.entry = entry  # type: ignore[attr-defined]
+def _servers(box: Toolbox, entry: CatalogEntry, count: int) -> list[McpServer]:
     return [
         McpServer(
             owner_id=box.owner_id,

@@ -9,7 +9,7 @@ import psutil
 
 from tests.stack import Stack
 
-PROGRAMS = ("intake", "postgres", "redis", "web", "worker", "beat")
+PROGRAMS = ("intake", "postgres", "web", "worker", "beat")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

@@ -111,7 +111,11 @@ def _compare_quietly(beats: list[Beat]) -> dict[UUID, Taken]:
     of = {beat.toolbox: beat for beat in beats}
     with connection.cursor() as cursor:
         told = [(beat.toolbox, server_id) for beat in beats for server_id in beat.heartbeat.unchanged]
-        values: dict[str, Any] = {"toolboxes": [toolbox for toolbox, _ in told], "servers": [server_id for _, server_id in told], "all": list(of)}
+        values: dict[str, Any] = {
+            "toolboxes": [toolbox for toolbox, _ in told],
+            "servers": [server_id for _, server_id in told],
+            "all": list(of),
+        }
         cursor.execute(CONSPICUOUS, values)
         rows = cursor.fetchall()
     known_here = [server_id for _, server_id in rows if server_id is not None]

@@ -58,9 +58,7 @@ def test_a_toolbox_that_does_not_answer(transactional_db: None, api: APIClient, 
     assert receipt.duration_ms is not None
 
 
-def test_the_servers_secrets_are_masked_in_receipts(
-    transactional_db: None, api: APIClient, make_server: Callable[..., McpServer]
-) -> None:
+def test_the_servers_secrets_are_masked_in_receipts(transactional_db: None, api: APIClient, make_server: Callable[..., McpServer]) -> None:
     server = make_server()
     McpServer.objects.filter(pk=server.pk).update(secrets={"API_KEY": "canary-4711"})
     _, answer = call(api, server, arguments={"message": "my key is canary-4711"})

@@ -106,4 +106,4 @@ def _restarted(member: Member, server_id: str) -> bool:
 
 
 def _deployments(server_id: str) -> int:
-    return Deployment.objects.filter(server_id=server_id).count()
+    return Deployment.objects.filter(server__id=server_id).count()

@@ -64,7 +64,7 @@ def test_an_expired_certificate_may_only_renew(fleet: Fleet, hosts: list[Host], 
         newest = member.toolbox.certificates.latest("not_after")
         until(lambda: timezone.now() > newest.not_after, 20)
         late = rest.place(member.toolbox, small, "python3", "/srv/workshop.py")
-        until(lambda: Deployment.objects.get(server_id=late).detail.endswith("Trying again."))
+        until(lambda: Deployment.objects.get(server__id=late).detail.endswith("Trying again."))
     # DTMA renews it as soon as somebody is there, and what was to be done is done.
     fleet.until_heard_again(member, 30)
     rest.until(late, "running", seconds=30)

@@ -38,7 +38,7 @@ def ends_right(fleet: Fleet, member: Member, server: str) -> None:
     assert state["generation"] == state["observed_generation"] == 1
     assert member.host.engine.containers(server) == [state["container"]]
     assert fleet.rest.say(server, "echo", text="here") == "here"
-    deployment = Deployment.objects.get(server_id=server)  # the same one went on
+    deployment = Deployment.objects.get(server__id=server)  # the same one went on
     assert deployment.status == Deployment.Status.SUCCEEDED
     # Who was told of the rest by a heartbeat has no steps of it; none is left open.
     assert {step.state for step in deployment.steps.all()} == {"done"}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from psycopg import sql
 
 from accounts.models import User
 from dtma_wire import Heartbeat, HostLoad, Wanted
@@ -83,7 +87,7 @@ def test_a_batch_takes_no_more_statements_than_one_heartbeat(fleet: list[Toolbox
         with CaptureQueriesContext(connection) as queries:
             assert take_quiet(beats=beats) == {toolbox.pk: Taken() for toolbox in some}
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 5
+    assert counts[0] == counts[1] <= 5, "the transaction's beginning and end among them"
 
 
 def test_each_of_a_batch_is_stored_and_answered(fleet: list[Toolbox]) -> None:
@@ -196,6 +200,38 @@ def test_a_toolbox_that_was_silent_reports_again_with_the_others(fleet: list[Too
     assert not Toolbox.objects.filter(shown_silent=True).exists()
     again = ToolboxEvent.objects.filter(kind="reports_again").values_list("toolbox", flat=True)
     assert set(again) == {toolbox.pk for toolbox in fleet[:2]}
+
+
+@contextmanager
+def no_database() -> Iterator[None]:
+    """Every connection is cut, and no other is let in."""
+    name = connection.settings_dict["NAME"]
+    parameters = {**connection.get_connection_params(), "dbname": "postgres"}
+    allowed = {key: parameters[key] for key in ("dbname", "user", "password", "host", "port") if parameters.get(key)}
+    connection.close()
+    with psycopg.connect(**allowed, autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        try:
+            yield
+        finally:
+            admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
+
+
+def test_while_the_database_is_away_toolboxes_are_told_to_come_again(fleet: list[Toolbox]) -> None:
+    heartbeats = [(toolbox, quiet(toolbox)) for toolbox in fleet]
+    bodies = [(heartbeat.model_dump_json().encode(), peer_of(toolbox)) for toolbox, heartbeat in heartbeats]
+
+    async def all_at_once() -> list[Answer]:
+        return await asyncio.gather(*(apost(body, peer) for body, peer in bodies))
+
+    with no_database():
+        for answer in async_to_sync(all_at_once)():
+            assert (answer.status, json.loads(answer.body)["retryable"]) == (503, True)
+    end = time.monotonic() + 60
+    while any(answer.status != 200 for answer in async_to_sync(all_at_once)()):
+        assert time.monotonic() < end
+    assert Toolbox.objects.filter(sequence=2).count() == len(fleet), "nothing is lost: they came again"
 
 
 async def test_nothing_piles_up_while_the_database_is_away() -> None:

@@ -79,7 +79,11 @@ def record_quiet(*, beats: Collection[Beat]) -> set[UUID]:
     with connection.cursor() as cursor:
         # What a crash of PostgreSQL might take with it is asked for again when the next heartbeat builds on it; no flush is waited for.
         cursor.execute("SET LOCAL synchronous_commit = off")
-        values: dict[str, Any] = {"beats": json.dumps([_row(beat) for beat in beats]), "clock_off": CLOCK_OFF_SECONDS, "raw": Metric.Resolution.RAW}
+        values: dict[str, Any] = {
+            "beats": json.dumps([_row(beat) for beat in beats]),
+            "clock_off": CLOCK_OFF_SECONDS,
+            "raw": Metric.Resolution.RAW,
+        }
         cursor.execute(RECORD, values)
         heard = cursor.fetchall()
     back = [(toolbox_id, owner_id) for toolbox_id, owner_id, was_silent in heard if was_silent]

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import resource
-import sys
 
 import django
 import uvicorn
@@ -28,9 +27,6 @@ from toolboxes.release import endpoint as release  # noqa: E402
 FRESHNESS_SECONDS = 3600.0
 KEEP_ALIVE_SECONDS = 90
 """Longer than the pause between two heartbeats, so that a toolbox need not shake hands for each."""
-
-SWITCH_SECONDS = 0.001
-"""How long a thread that works on one heartbeat may keep all others waiting; Python's own 5 ms would add up."""
 
 application = Router({**endpoints.ROUTES, **release.ROUTES, **heartbeats.ROUTES})
 
@@ -55,7 +51,6 @@ async def serve() -> None:
         ssl_context_factory=lambda _config, _default: identity.server,
     )
     _allow_many_connections()
-    sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()  # what is loaded by now stays; looking through it again and again would cost every heartbeat
     fresh = asyncio.create_task(_keep_fresh())
     try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 
 from dtma_client.exceptions import DtmaRefused, DtmaTimeout, DtmaUnreachable, error_from
 
@@ -45,7 +46,18 @@ class Endpoint:
     admit: Admit | None = field(default=None, repr=False, compare=False)
 
 
-class AdmittingConnector(aiohttp.TCPConnector):
+class AbruptConnector(aiohttp.TCPConnector):
+    """Ends what cannot be used again, such as a stream that was left early, at once: TLS would say goodbye and wait for the answer, which
+    may come after the event loop has ended.
+    """
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        if should_close or protocol.should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
+
+
+class AdmittingConnector(AbruptConnector):
     """Hangs up on a peer whose certificate does not count any more, although the authority signed it."""
 
     def __init__(self, endpoint: Endpoint) -> None:

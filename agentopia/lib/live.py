@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import redis.exceptions
-from asgiref.sync import async_to_sync
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
@@ -57,10 +58,20 @@ def _send(groups: tuple[str, ...]) -> None:
             await layer.group_send(group, {"type": "look.again"})
 
     try:
-        async_to_sync(send_all)()
+        asyncio.run_coroutine_threadsafe(send_all(), _sender()).result()
     except (redis.exceptions.RedisError, OSError) as error:
         # The rows are committed; pages that reconnect read them.
         logger.warning("Live pages were not told of a change: %s", error)
+
+
+@cache
+def _sender() -> asyncio.AbstractEventLoop:
+    """An event loop of this process's own, for sending alone, so that connections to Redis are kept: to make one for each event, and a loop
+    and a thread with it, costs many times what the event does.
+    """
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="live-events", daemon=True).start()
+    return loop
 
 
 def socket(route: str, page: type[LivePage]) -> Any:

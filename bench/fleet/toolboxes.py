@@ -46,7 +46,6 @@ class Figures:
     sent: int = 0
     changes: int = 0
     refused: dict[str, int] = field(default_factory=dict)
-    late: int = 0
     connected_again: int = 0
 
     def refuse(self, why: str) -> None:
@@ -63,7 +62,7 @@ class Toolbox:
         self._sequence = self._acknowledged = 1
         self._revision = EPOCH << 32
         self._changed: dict[str, dict[str, Any]] = {}
-        self._busy = False
+        self._one_by_one = asyncio.Lock()
         self.connection = Connection()
 
     @property
@@ -78,11 +77,11 @@ class Toolbox:
         self._changed[server] = state
 
     async def beat(self, figures: Figures) -> None:
-        """One heartbeat; what is not acknowledged is said again by the next."""
-        if self._busy:
-            figures.late += 1
-            return
-        self._busy = True
+        """One heartbeat, once the one before has been answered; what is not acknowledged is said again by the next."""
+        async with self._one_by_one:
+            await self._beat(figures)
+
+    async def _beat(self, figures: Figures) -> None:
         self._sequence += 1
         sequence, told = self._sequence, dict(self._changed)
         body = self._body(told)
@@ -96,8 +95,6 @@ class Toolbox:
             figures.refuse(type(error).__name__)
             self.connection.close()  # a late answer must not be taken for that of the next
             return
-        finally:
-            self._busy = False
         figures.milliseconds.append((time.perf_counter() - began) * 1000)
         if status != 200 or json.loads(answer)["resend"]:
             figures.refuse(f"HTTP {status}" if status != 200 else "resend")

@@ -49,6 +49,7 @@ class Endpoint:
                 body = await read_whole(receive)
             except Refused as refused:
                 await respond(send, refused.status, *refused.headers, body=refused.body)
+                return
         if body is not None:
             await self.handle(scope, body, receive, send)
 

@@ -56,7 +56,7 @@ class Orphans:
         before, self._seen = self._seen, tuple(sorted(seen, key=lambda orphan: (orphan.created_at, orphan.container)))
         if before != self._seen:
             for orphan in set(self._seen).difference(before or ()):
-                logger.warning("the container %s has our labels, but no server %s is known", orphan.name, orphan.server)
+                logger.warning("the container %s has our labels, but no server %s is known; it is left alone", orphan.name, orphan.server)
             self._board.stir()
 
     def heard_of(self, action: str, container: str, owner: str) -> None:

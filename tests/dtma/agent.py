@@ -21,6 +21,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from dtma_client import DtmaClient, Endpoint
+from dtma_client.transport import AbruptConnector
 from dtma_wire import OciImage, Progress, ServerSpec, ServerState, Settled, toolbox_name
 from tests.dtma.authority import any_toolbox, authority, control_plane
 
@@ -83,7 +84,7 @@ class Agent:
 
     def http(self, **options: Any) -> aiohttp.ClientSession:
         """For clients that speak HTTP by hand; paths alone are enough."""
-        connector = aiohttp.TCPConnector(limit=0, ssl=any_toolbox())
+        connector = AbruptConnector(limit=0, ssl=any_toolbox())
         return aiohttp.ClientSession(self.url, connector=connector, **options)
 
     @property

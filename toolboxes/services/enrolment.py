@@ -80,7 +80,7 @@ def new_token(*, toolbox: Toolbox, by: User | None = None) -> NewToken:
     """A one-time token with which a host can become this toolbox; those of before are withdrawn."""
     now = timezone.now()
     toolbox.enrolment_tokens.filter(used_at=None, withdrawn_at=None).update(withdrawn_at=now)
-    token, expires_at = secrets.token_urlsafe(24), now + TOKEN_LIFE
+    token, expires_at = secrets.token_hex(24), now + TOKEN_LIFE  # no sign in it that a command line might take for an option
     EnrolmentToken.objects.create(toolbox=toolbox, digest=EnrolmentToken.digest_of(token), created_by=by, expires_at=expires_at)
     events.record(toolbox=toolbox, kind="token_made", text="An install command was made; it can be used once, within an hour.")
     return NewToken(token, install_command(token), expires_at)

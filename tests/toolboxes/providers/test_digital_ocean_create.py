@@ -45,7 +45,7 @@ def test_what_the_droplet_is(order: Order, double: DigitalOceanDouble) -> None:
         "with_droplet_agent": False,
         "ipv6": False,
     }
-    command = r"curl -fsSL https://agentopia\.example\.org/install/[\w-]{32} \| sudo sh -s -- --ca-fingerprint sha256:[0-9A-Fa-f:]{64,95}"
+    command = r"curl -fsSL https://agentopia\.example\.org/install/[0-9a-f]{48} \| sudo sh -s -- --ca-fingerprint sha256:[0-9A-Fa-f:]{64,95}"
     assert re.search(rf"^  if {command}; then exit 0; fi$", script, re.MULTILINE)
     assert TOKEN not in script
 
@@ -100,10 +100,12 @@ def test_the_quota_is_told_with_where_to_raise_it(order: Order, double: DigitalO
 
 @pytest.mark.parametrize(
     ("headers", "least", "most"),
-    [({"retry-after": "29"}, 28, 30), ({"ratelimit-reset": str(int(timezone.now().timestamp()) + 600)}, 500, 601), ({}, 3500, 3601)],
+    [({"retry-after": "29"}, 28, 30), ({"ratelimit-reset": "in ten minutes"}, 500, 601), ({}, 3500, 3601)],
 )
 def test_a_rate_limit_is_waited_out(order: Order, double: DigitalOceanDouble, headers: dict[str, str], least: int, most: int) -> None:
     toolbox = order()
+    if "ratelimit-reset" in headers:
+        headers = {"ratelimit-reset": str(int(timezone.now().timestamp()) + 600)}
     double.misbehave("POST", "/v2/droplets", status=429, headers=headers)
     job = work(toolbox)
     assert job.status == "queued"

@@ -45,7 +45,9 @@ def test_what_the_droplet_is(order: Order, double: DigitalOceanDouble) -> None:
         "with_droplet_agent": False,
         "ipv6": False,
     }
-    command = r"curl -fsSL https://agentopia\.example\.org/install/[0-9a-f]{48} \| sudo sh -s -- --ca-fingerprint sha256:[0-9A-Fa-f:]{64,95}"
+    command = (
+        r"curl -fsSL https://agentopia\.example\.org/install/[0-9a-f]{48} \| sudo sh -s -- --ca-fingerprint sha256:[0-9A-Fa-f:]{64,95}"
+    )
     assert re.search(rf"^  if {command}; then exit 0; fi$", script, re.MULTILINE)
     assert TOKEN not in script
 

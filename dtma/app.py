@@ -22,6 +22,7 @@ from dtma.errors import Refusal
 from dtma.identity import Identity
 from dtma.identity.renewal import Renewal
 from dtma.isolation.guard import Guard
+from dtma.lean import stay_small
 from dtma.observing.board import Board
 from dtma.observing.heartbeat import Heart, Surroundings
 from dtma.observing.stats import Sampler
@@ -71,6 +72,7 @@ class Dtma:
         self._background.append(background(self.services.sampler.run(), "sampling what servers use"))
         self._background.append(background(self.services.guard.keep(), "renewing the firewall's rules"))
         self._background.append(background(self.collector.collect_now_and_then(), "collecting images"))
+        self._background.append(background(stay_small(), "giving memory back"))
         if self.services.config.prepare_bases:
             self._background.append(background(self.services.builder.prepare(), "preparing base images"))
 

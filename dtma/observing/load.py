@@ -12,6 +12,8 @@ _IDLE = (3, 4)
 _GUESTS = 8
 """From here on it tells what is counted in another column already."""
 _KB = 1024
+_SHORTEST = (os.cpu_count() or 1) * os.sysconf("SC_CLK_TCK") // 2
+"""Of all processors together, in ticks: half a second."""
 
 
 class LoadMeter:
@@ -20,6 +22,7 @@ class LoadMeter:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._busy: tuple[int, int] | None = None
+        self._cpu: float | None = None
 
     def measure(self) -> HostLoad:
         """What it is now."""
@@ -31,10 +34,14 @@ class LoadMeter:
         )
 
     def _cpu_percent(self) -> float | None:
-        before, self._busy = self._busy, _busy()
-        if before is None or self._busy[1] <= before[1]:
-            return None
-        return round(min(100.0, max(0.0, 100 * (self._busy[0] - before[0]) / (self._busy[1] - before[1]))), 1)
+        """Over the time since it was told before. Two heartbeats in a row would measure each other, so the second says the same again."""
+        before, now = self._busy, _busy()
+        if before is None:
+            self._busy = now
+        elif now[1] - before[1] >= _SHORTEST:
+            self._busy = now
+            self._cpu = round(min(100.0, max(0.0, 100 * (now[0] - before[0]) / (now[1] - before[1]))), 1)
+        return self._cpu
 
 
 def _busy() -> tuple[int, int]:

@@ -90,6 +90,8 @@ async def test_an_engine_that_keeps_its_containers_is_restarted(
     async with DtmaClient(agent.endpoint) as client:
         before = await ready(client, server_id, spec_of(image, "workshop"))
         session = await say(client, server_id, "session")
+        # Two connections are there before: over a new one, whose handshake takes longer, the first call would come after the second.
+        await asyncio.gather(*(running_call(client, server_id) for _ in range(2)))
         call = asyncio.create_task(say(client, server_id, "slow", steps=100, seconds=10))
         await running_call(client, server_id)
         own_engine.end(number)

@@ -21,6 +21,7 @@ HEAVY = {
     "logging.config",
     "multiprocessing",
     "orjson",
+    "pickle",
     "pydantic.v1",
     "pytest",
     "setuptools",

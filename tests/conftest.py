@@ -23,6 +23,7 @@ from mcp_registry.services.deployments import finish_deployment
 from mcp_registry.services.observation import observe
 from mcp_registry.services.servers import deploy_server
 from tests.intake import enrolled
+from toolboxes.identity import control_plane
 from toolboxes.models import Toolbox
 from toolboxes.services.enrolment import create_toolbox
 
@@ -56,6 +57,12 @@ def _rank(item: pytest.Item) -> int:
     if "stack" in getattr(item, "fixturenames", ()):
         return 0
     return next((rank for rank, folder in enumerate(("fleet", "e2e", "deploy", "conformance", "dtma"), 1) if folder in item.path.parts), 9)
+
+
+@pytest.fixture(autouse=True)
+def identity_of_this_database() -> None:
+    """Each test has a database of its own, and so an authority of its own: what this process was in another test does not count."""
+    control_plane.forget()
 
 
 ECHO_TOOL = {

@@ -69,6 +69,12 @@ def control_plane() -> ControlPlaneIdentity:
         return _identities[authority.pem]
 
 
+def forget() -> None:
+    """Read the authority anew at the next use: another database is another control plane."""
+    with _lock:
+        _identities.clear()
+
+
 def control_plane_if_fresh() -> ControlPlaneIdentity | None:
     """The same without the database: None where that would be needed."""
     return next((identity for identity in _identities.values() if identity.is_fresh), None)

@@ -172,6 +172,15 @@ def test_a_revoked_toolbox_is_not_heard_from_that_moment(member: Toolbox) -> Non
     assert (member.is_silent(), member.url) == (True, "")
 
 
+def test_a_used_token_brings_nobody_back_after_a_revocation(box: Toolbox, key: ec.EllipticCurvePrivateKey) -> None:
+    token = new_token(toolbox=box).token
+    assert enrol(token, key).status == 200
+    revoke_certificates(toolbox=box, reason="its disk was stolen.")
+    assert enrol(token, key).status == 403
+    assert enrol(new_token(toolbox=box).token, ec.generate_private_key(ec.SECP256R1())).status == 200
+    assert enrol(token, key).status == 403
+
+
 def test_a_second_host_takes_the_toolbox_over(member: Toolbox) -> None:
     first = peer_of(member)
     assert enrol(new_token(toolbox=member).token, ec.generate_private_key(ec.SECP256R1())).status == 200

@@ -40,7 +40,7 @@ def revoke_certificates(*, toolbox: Toolbox, reason: str) -> int:
     """Let none of a toolbox's certificates count any more, from this moment: it is neither heard nor called. Returns how many did count."""
     now = timezone.now()
     revoked = Certificate.objects.filter(toolbox=toolbox, revoked_at=None).update(revoked_at=now)
-    toolbox.enrolment_tokens.filter(used_at=None, withdrawn_at=None).update(withdrawn_at=now)
+    toolbox.enrolment_tokens.filter(withdrawn_at=None).update(withdrawn_at=now)  # used ones too: their host could use them again
     Toolbox.objects.filter(pk=toolbox.pk).update(url="", enrolled_at=None)
     toolbox.url, toolbox.enrolled_at = "", None
     if revoked:

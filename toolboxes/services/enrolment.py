@@ -109,8 +109,8 @@ def enrol(*, request: Enrol, peer: str) -> Enrolled:
     if token.used_at is None:
         now = timezone.now()
         token.used_at, token.public_key = now, digest_of_key(public_key)
-        token.save(update_fields=("used_at", "public_key"))
         revoke_certificates(toolbox=toolbox, reason="a host enrolled anew.")
+        token.save(update_fields=("used_at", "public_key", "withdrawn_at"))  # this token alone goes on counting
         toolbox.url, toolbox.enrolled_at, toolbox.epoch, toolbox.sequence = url, now, 0, 0
         toolbox.last_seen_at = None  # what is known of the toolbox was another host's, or from before
         toolbox.save(update_fields=("url", "enrolled_at", "epoch", "sequence", "last_seen_at"))

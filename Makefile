@@ -1,9 +1,13 @@
 # Every target makes its own environment first: nothing but Python 3.12 or newer and make is needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench lock clean
+.PHONY: help run test check fmt bench lock model clean
 
 PY := .venv/bin/python
-BENCH := deploy calls dtma logs fleet
+# Everything here is started again and again: where the machine says that no bytecode is to be kept, each process would compile all that it
+# imports, which takes four times as long as importing it.
+unexport PYTHONDONTWRITEBYTECODE
+
+BENCH := deploy calls gateway dtma logs fleet catalog pages chat
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -29,6 +33,10 @@ bench: ## Measure a fresh Agentopia (BENCH=calls for one of them; dtma and logs 
 lock: ## Make the locks anew from pyproject.toml (ARGS=--upgrade for the newest versions)
 	@deploy/agentopia env
 	@exec $(PY) -m deploy.checks.locks --write $(ARGS)
+
+model: ## Install the embedded model, an optional extra (1.1 GB): the chat talks without any key
+	@deploy/agentopia env
+	@exec $(PY) -m deploy.model.install
 
 clean: ## Remove the environment and caches; var/, your data, stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

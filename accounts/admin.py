@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import BaseUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
 
-from accounts.models import ApiToken, User
+from accounts.audit.admin import AuditedAdmin
+from accounts.models import ApiToken, AuditCheck, AuditEvent, User
+from agentopia.lib.admin import ReadOnlyAdmin
 
 
 class UserCreationForm(BaseUserCreationForm[User]):
@@ -16,7 +20,7 @@ class UserCreationForm(BaseUserCreationForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin[User]):
+class UserAdmin(AuditedAdmin, DjangoUserAdmin[User]):
     form = UserChangeForm[User]
     add_form = UserCreationForm
     list_display = ("email", "name", "is_active", "is_staff", "date_joined")
@@ -32,13 +36,34 @@ class UserAdmin(DjangoUserAdmin[User]):
     readonly_fields = ("last_login", "date_joined")
 
 
-@admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
-    """Tokens are made where they can be shown once (the command line); here they are looked at and revoked."""
+admin.site.unregister(Group)
 
-    list_display = ("name", "hint", "user", "created_at", "last_used_at")
+
+@admin.register(Group)
+class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
+    """Django's own, recorded."""
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(AuditedAdmin, admin.ModelAdmin[ApiToken]):
+    """Tokens are made by their users, to whom they are shown once; here they are looked at and revoked."""
+
+    list_display = ("name", "hint", "user", "scope", "created_at", "last_used_at", "expires_at")
     search_fields = ("name", "user__email")
-    readonly_fields = ("user", "name", "digest", "hint", "created_at", "last_used_at")
+    readonly_fields = ("user", "name", "digest", "hint", "scope", "created_at", "last_used_at", "expires_at", "calls_per_minute")
 
     def has_add_permission(self, request: object) -> bool:
         return False
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin[AuditEvent]):
+    list_display = ("at", "actor", "via", "action", "target_type", "target_name", "summary")
+    list_filter = ("via", "target_type", "action")
+    search_fields = ("actor", "action", "target_name", "target_id")
+    show_full_result_count = False  # there may be millions
+
+
+@admin.register(AuditCheck)
+class AuditCheckAdmin(ReadOnlyAdmin[AuditCheck]):
+    list_display = ("at", "position", "problem", "seconds")

@@ -5,4 +5,4 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import schema  # noqa: F401, PLC0415 (registers itself, which needs loaded apps)
+        from accounts import schema, token_announcements  # noqa: F401, PLC0415 (they register themselves, which needs loaded apps)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from django.contrib.auth import views
 from django.urls import path
 
+from accounts.sign_in import SignIn, SignOut
+
 urlpatterns = [
-    path("login/", views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", views.LogoutView.as_view(), name="logout"),
+    path("login/", SignIn.as_view(), name="login"),
+    path("logout/", SignOut.as_view(), name="logout"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import django
@@ -18,7 +19,14 @@ from django.core.handlers.asgi import ASGIHandler
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentopia.settings")
 django.setup(set_prefix=False)  # loads the apps, which the imports below need
 
+from accounts.sockets import ActingInSocket  # noqa: E402
+from agentopia.lib.bodies import bounded  # noqa: E402
+from agentopia.lib.streams import sending_what_lasts  # noqa: E402
 from agentopia.routing import websocket_urlpatterns  # noqa: E402
+from agents.calling.ledger import keeping_receipts  # noqa: E402
+from agents.toolsets.following import following as following_toolsets  # noqa: E402
+from gateway import app as gateway  # noqa: E402
+from gateway import known_tokens, metadata  # noqa: E402
 from toolboxes.dtma import pooled_connections  # noqa: E402
 
 
@@ -35,14 +43,36 @@ class OneThreadHandler(ASGIHandler):
         super().load_middleware(is_async=False)
         self._middleware_chain = sync_to_async(self._middleware_chain)
 
+    def create_request(self, scope: Any, body_file: Any) -> Any:
+        """A body that came in chunks has a length too, once it is here: without one it would count as none."""
+        request, problem = super().create_request(scope, body_file)
+        if request is not None and "HTTP_TRANSFER_ENCODING" in request.META and "CONTENT_LENGTH" not in request.META:
+            request.META["CONTENT_LENGTH"] = str(body_file.seek(0, os.SEEK_END))
+            body_file.seek(0)
+        return request, problem
+
+
+django_application = OneThreadHandler()
+
+
+async def http(scope: Any, receive: Any, send: Any) -> None:
+    """Calls of outside MCP clients pass by Django and all of its middleware."""
+    if scope["path"].startswith(gateway.PREFIX):
+        await gateway.application(scope, receive, send)
+    elif metadata.is_metadata(scope["path"]):
+        await metadata.application(scope, receive, send)
+    else:
+        await bounded(partial(sending_what_lasts, django_application), scope, receive, send)
+
 
 async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Keep the connections to toolboxes open for as long as the process serves."""
+    """Keep open, for as long as the process serves, its connections to toolboxes, and what it hears from other processes."""
     async with AsyncExitStack() as stack:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                await stack.enter_async_context(pooled_connections())
+                for kept in (pooled_connections, keeping_receipts, following_toolsets, known_tokens.following, gateway.serving):
+                    await stack.enter_async_context(kept())
                 gc.freeze()  # what is loaded by now stays; looking through it again and again would cost every request
                 await send({"type": "lifespan.startup.complete"})
             else:
@@ -53,8 +83,8 @@ async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCal
 
 application = ProtocolTypeRouter(
     {
-        "http": OneThreadHandler(),
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "http": http,
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(ActingInSocket(URLRouter(websocket_urlpatterns)))),
         "lifespan": lifespan,
     }
 )

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import django_stubs_ext
 import environ
+from celery.schedules import crontab
 from django.utils.csp import CSP
 
 from agentopia.environment import BASE_DIR, load_environment
@@ -22,7 +23,8 @@ ALLOWED_HOSTS = ENVIRONMENT.allowed_hosts
 HOME = Path(ENVIRONMENT.agentopia_home).resolve()
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "accounts",  # before Django's own: it has some of its commands too, and records what they do
+    "accounts.admin_apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -34,10 +36,10 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "agentopia.lib",
-    "accounts",
     "toolboxes",
     "mcp_registry",
     "agents",
+    "chat",
 ]
 
 MIDDLEWARE = [
@@ -48,6 +50,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.ActingMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -86,7 +89,13 @@ CHANNEL_LAYERS = {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
         # A page's socket waits 5 s at a time for its next event: redis-py's own limit of 5 s would now and then end it in between.
         "CONFIG": {"hosts": [{"address": ENVIRONMENT.redis_url, "socket_timeout": 30}], "capacity": 500, "expiry": 30},
-    }
+    },
+    # Events of runs, thousands in a second: nothing of them is kept in Redis, and one that is lost is read from its row. With the layer
+    # above all pages of a process share one queue there, which is read one message after the other.
+    "runs": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [{"address": ENVIRONMENT.redis_url, "socket_timeout": 30}], "prefix": "agentopia.runs"},
+    },
 }
 
 AUTH_USER_MODEL = "accounts.User"
@@ -108,7 +117,7 @@ STATIC_ROOT = HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "agentopia.lib.static.StaticFiles"},
 }
 
 SECURE_CSP = {
@@ -123,6 +132,7 @@ SECURE_CSP = {
 _secure = urlsplit(ENVIRONMENT.public_url).scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _secure else None
+TRUSTED_PROXIES = ENVIRONMENT.trusted_proxies
 CSRF_TRUSTED_ORIGINS = [ENVIRONMENT.public_url] if ENVIRONMENT.public_url else []
 SESSION_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -136,7 +146,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["agentopia.lib.bodies.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "agentopia.lib.api.Pagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "agentopia.lib.api.exception_handler",
@@ -158,16 +168,28 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "inte
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_ROUTES = {"chat.perform_run": {"queue": "runs"}}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "due-deployments": {"task": "mcp_registry.dispatch_due_deployments", "schedule": 2.0, "options": {"expires": 10}},
+    "upgrades": {"task": "mcp_registry.look_after_upgrades", "schedule": 2.0, "options": {"expires": 10}},
+    "due-registries": {"task": "mcp_registry.dispatch_due_registries", "schedule": 10.0, "options": {"expires": 30}},
     "silent-toolboxes": {"task": "toolboxes.note_silence", "schedule": 5.0, "options": {"expires": 10}},
     "metrics": {"task": "toolboxes.roll_up_metrics", "schedule": 15.0, "options": {"expires": 30}},
+    "server-metrics": {"task": "mcp_registry.roll_up_metrics", "schedule": 60.0, "options": {"expires": 60}},
     "old-events": {"task": "toolboxes.forget_old", "schedule": 3600.0, "options": {"expires": 600}},
+    "audit": {"task": "accounts.check_audit", "schedule": 3600.0, "options": {"expires": 600}},
     "due-jobs": {"task": "toolboxes.dispatch_due_jobs", "schedule": 2.0, "options": {"expires": 10}},
     "machines": {"task": "toolboxes.look_after_machines", "schedule": 300.0, "options": {"expires": 300}},
+    "receipts": {"task": "agents.drain_receipts", "schedule": 5.0, "options": {"expires": 10}},
+    "due-runs": {"task": "chat.dispatch_due_runs", "schedule": 2.0, "options": {"expires": 10}},
+    "old-conversations": {"task": "chat.forget_old_conversations", "schedule": crontab(hour=3, minute=20), "options": {"expires": 3600}},
+    "old-deltas": {"task": "chat.forget_deltas", "schedule": 600.0, "options": {"expires": 600}},
+    "approvals": {"task": "agents.expire_approvals", "schedule": 5.0, "options": {"expires": 10}},
+    "old-readings": {"task": "agents.forget_old_readings", "schedule": 3600.0, "options": {"expires": 600}},
+    "old-calls": {"task": "agents.forget_old_calls", "schedule": 3600.0, "options": {"expires": 600}},
     "interrupted-calls": {"task": "agents.close_interrupted_calls", "schedule": 30.0, "options": {"expires": 30}},
 }
 
@@ -178,9 +200,25 @@ _reached_at = urlsplit(ENVIRONMENT.public_url).hostname or (INTAKE_HOST if INTAK
 INTAKE_URL = ENVIRONMENT.intake_url.rstrip("/") or f"https://{_reached_at}:{INTAKE_PORT}"
 CONTROL_PLANE_ADDRESSES = ENVIRONMENT.control_plane_addresses
 DIGITALOCEAN_API_URL = ENVIRONMENT.digitalocean_api_url
+PRIVATE_REGISTRIES = ENVIRONMENT.private_registries
+_is_for_this_machine = not ENVIRONMENT.public_url and {"127.0.0.1", "localhost", "[::1]"}.issuperset(ALLOWED_HOSTS)
+_usual_model_hosts = ["*"] if _is_for_this_machine else []
+PRIVATE_MODEL_HOSTS = _usual_model_hosts if ENVIRONMENT.private_model_hosts is None else ENVIRONMENT.private_model_hosts
+AGENTOPIA_MODEL = ENVIRONMENT.agentopia_model
+AGENTOPIA_MODEL_KEY = ENVIRONMENT.agentopia_model_key
+AGENTOPIA_MODEL_URL = ENVIRONMENT.agentopia_model_url
+EMBEDDED_MODEL_URL = ENVIRONMENT.embedded_model_url.rstrip("/")
+MODEL_SECONDS = ENVIRONMENT.model_seconds
+AUTHORIZATION_SERVERS = ENVIRONMENT.authorization_servers
 TOOLBOX_CERTIFICATE_DAYS = ENVIRONMENT.toolbox_certificate_days
 HEARTBEAT_SECONDS = ENVIRONMENT.heartbeat_seconds
 TOOL_CALL_TIMEOUT_SECONDS = ENVIRONMENT.tool_call_timeout_seconds
+APPROVAL_SECONDS = ENVIRONMENT.approval_seconds
+RUN_MAX_REQUESTS = ENVIRONMENT.run_max_requests
+RUN_MAX_TOKENS = ENVIRONMENT.run_max_tokens
+RUN_MAX_COST_USD = ENVIRONMENT.run_max_cost_usd
+RUN_MAX_SECONDS = ENVIRONMENT.run_max_seconds
+QUESTION_SECONDS = ENVIRONMENT.question_seconds
 
 LOGGING = {
     "version": 1,
@@ -188,4 +226,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": ENVIRONMENT.log_level},
+    "loggers": {"httpx2": {"level": "WARNING"}},  # else a line for each request to a model
 }

@@ -25,7 +25,7 @@ def page() -> str:
 
 
 def _shown(default: object) -> str:
-    text = str(default).replace(f"{BASE_DIR}/", "").replace("'", '"')
+    text = "" if default is None else str(default).replace(f"{BASE_DIR}/", "").replace("'", '"')
     return f"`{text}`" if text else "empty"
 
 

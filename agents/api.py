@@ -59,6 +59,6 @@ class CallToolView(APIView):
                 via=ToolCall.Via.API,
             )
         except CallFailed as error:
-            return Response({**error_body(error), "call": error.receipt.pk}, status=error.http_status)
+            return Response({**error_body(error), "call": error.receipt_id}, status=error.http_status)
         receipt = outcome.receipt
         return Response({"call": receipt.pk, "status": receipt.status, "duration_ms": receipt.duration_ms, "result": outcome.result})

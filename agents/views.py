@@ -32,7 +32,7 @@ def tool(request: HttpRequest, server_id: UUID, name: str) -> HttpResponse:
             outcome = call_tool(user=user, server_id=server.pk, tool_name=name, arguments=form.arguments(), via=ToolCall.Via.FORM)
         except CallFailed as error:
             form.add_problems(error.fields)
-            context |= {"error": error}
+            context |= {"error": error, "receipt": tool_calls_for(user).get(pk=error.receipt_id)}
         else:
             context |= {"receipt": outcome.receipt, "result": shown_result(outcome.result)}
     context["calls"] = tool_calls_for(user).filter(server=server, tool_name=name)[:SHOWN_CALLS]

@@ -21,13 +21,15 @@ class Api:
     """The REST API of one stack."""
 
     def __init__(self, session: aiohttp.ClientSession, stack: Stack) -> None:
-        self._session = session
+        self.session = session
         self.stack = stack
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """One request; returns the answer's JSON and raises for an error."""
-        async with self._session.request(method, f"/api/v1/{path}", json=body) as response:
-            response.raise_for_status()
+        """One request; returns the answer's JSON and raises `aiohttp.ClientResponseError`, with what was answered, for an error."""
+        async with self.session.request(method, f"/api/v1/{path}", json=body) as response:
+            if not response.ok:
+                told = (await response.text())[:1000]
+                raise aiohttp.ClientResponseError(response.request_info, response.history, status=response.status, message=told)
             return await response.json()
 
     async def settled(self, server_id: str) -> dict[str, Any]:
@@ -44,7 +46,7 @@ class Api:
         await self.ask("DELETE", f"servers/{server_id}/")
         async with asyncio.timeout(LIMIT_SECONDS):
             while True:
-                async with self._session.get(f"/api/v1/servers/{server_id}/") as response:
+                async with self.session.get(f"/api/v1/servers/{server_id}/") as response:
                     if response.status == 404:
                         return
                 await asyncio.sleep(POLL_SECONDS)

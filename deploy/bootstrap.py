@@ -13,6 +13,7 @@ from pathlib import Path
 
 from deploy.debian import AptError, install_packages
 from deploy.terminal import say
+from deploy.weights import ensure_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -109,13 +110,13 @@ def ensure_environment(command: str) -> None:
     root = os.open(ROOT, os.O_RDONLY)  # two commands in one clone must not install at the same time
     try:
         fcntl.flock(root, fcntl.LOCK_EX)
-        if is_current(command):
-            return
-        lock = NEEDS[command][0]
-        if not is_usable():
-            make_venv()
-        install(lock)
-        STAMP.write_text(json.dumps(stamp_of(lock)))
+        if not is_current(command):
+            lock = NEEDS[command][0]
+            if not is_usable():
+                make_venv()
+            install(lock)
+            STAMP.write_text(json.dumps(stamp_of(lock)))
+        ensure_weights(VENV, PYTHON)
     finally:
         os.close(root)
 

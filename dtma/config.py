@@ -54,6 +54,8 @@ class Config(BaseModel):
     """How long it stays unhealthy before it is restarted."""
     stats_seconds: float = Field(default=5, gt=0)
     """How often it is sampled what servers use."""
+    usage_seconds: float = Field(default=60, gt=0)
+    """How often a heartbeat tells what they used since it was last told."""
     prepare_bases: bool = True
     """Build the base images in the background at start, so that the first deployment need not wait for them."""
     dotnet_runtime_image: str | None = None

@@ -4,6 +4,7 @@ Refusal                 answers a request with an ``ErrorBody``
 ├── Invalid             400
 ├── UnknownServer       404
 ├── UnknownOrphan       404
+├── UnknownPackage      404
 ├── NotAdoptable        409
 ├── Stale               409
 ├── NotReady            503, retryable
@@ -53,6 +54,16 @@ class UnknownOrphan(Refusal):
 
     def __init__(self, container: str) -> None:
         super().__init__(f"This toolbox has no container {container[:12]} that belongs to no server.")
+
+
+class UnknownPackage(Refusal):
+    """The package registry has no such package."""
+
+    status = 404
+    code = ErrorCode.PACKAGE_NOT_FOUND
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"There is no package “{name}” on {kind}, or none that can be installed: check its name.")
 
 
 class NotAdoptable(Refusal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, closing
 from datetime import datetime
 from typing import cast
 
@@ -16,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from dtma.errors import Invalid, Refusal
 from dtma.observing.board import Board
 from dtma.observing.host import host_info
-from dtma.observing.logs import LogBook, read
+from dtma.observing.logs import LogBook
 from dtma.servers.fleet import Fleet
 from dtma.servers.server import Server
 from dtma.services import Services
@@ -54,6 +55,7 @@ class _Events(_Query):
 class _Logs(_Query):
     tail: int | None = Field(default=None, ge=0)
     since: datetime | None = None
+    before: datetime | None = None
     follow: bool = False
 
 
@@ -87,6 +89,7 @@ class Routes:
             Route(one + "/stats", self.stats, methods=["GET"]),
             Route(one + "/egress", self.egress, methods=["GET"]),
             Route(one + "/spec", self.spec, methods=["GET"]),
+            Route("/v1/packages/{kind}/{name:path}", self.package, methods=["GET"]),
             Route("/v1/orphans", self.orphans, methods=["GET"]),
             Route("/v1/orphans/{container}", self.remove_orphan, methods=["DELETE"]),
             Route("/v1/orphans/{container}/adopt", self.adopt_orphan, methods=["POST"]),
@@ -131,11 +134,15 @@ class Routes:
         return _json(await self._fleet.delete(request.path_params["server_id"], query.volumes, query.generation))
 
     async def logs(self, request: Request) -> Response:
-        """``GET /v1/servers/{id}/logs?tail=&since=&follow=``"""
+        """``GET /v1/servers/{id}/logs?tail=&since=&before=&follow=``"""
         query = _query(_Logs, request)
-        if query.since is not None and query.since.tzinfo is None:
-            raise Invalid("since needs a time zone, e.g. 2026-01-31T12:00:00Z.")
-        return ndjson(_log(self._fleet.find(request.path_params["server_id"]).log, query))
+        for name, moment in (("since", query.since), ("before", query.before)):
+            if moment is not None and moment.tzinfo is None:
+                raise Invalid(f"{name} needs a time zone, e.g. 2026-01-31T12:00:00Z.")
+        if query.follow and query.before is not None:
+            raise Invalid("What comes before a moment cannot be followed.")
+        log = self._fleet.find(request.path_params["server_id"]).log
+        return ndjson(_log(log, query) if query.follow else _stored(log, query))
 
     async def stats(self, request: Request) -> Response:
         """``GET /v1/servers/{id}/stats?follow=&tail=``"""
@@ -153,6 +160,10 @@ class Routes:
         """``GET /v1/servers/{id}/spec``: what is desired, its secrets included, as the control plane gave it."""
         spec = self._fleet.find(request.path_params["server_id"]).record.spec
         return Response(spec.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+    async def package(self, request: Request) -> Response:
+        """``GET /v1/packages/{npm|pypi}/{name}``: what the registry that this toolbox installs from says of a package."""
+        return _json(await self._services.builder.packages.look_up(request.path_params["kind"], request.path_params["name"]))
 
     async def orphans(self, request: Request) -> Response:
         """``GET /v1/orphans``"""
@@ -214,13 +225,20 @@ async def _progress(first: Progress | Settled, others: AsyncIterator[Progress | 
 
 
 async def _log(log: LogBook, query: _Logs) -> AsyncGenerator[bytes]:
-    if not query.follow:
-        yield await asyncio.to_thread(read, log.snapshot(), query.tail, query.since)
-        return
     with log.follow() as follower:
-        yield await asyncio.to_thread(read, log.snapshot(), query.tail, query.since)
-        async for batch in follower.batches():
-            yield batch
+        async with aclosing(_stored(log, query)) as blocks:
+            async for block in blocks:
+                yield block
+        async with aclosing(follower.batches()) as batches:
+            async for batch in batches:
+                yield batch
+
+
+async def _stored(log: LogBook, query: _Logs) -> AsyncGenerator[bytes]:
+    with closing(log.snapshot(tail=query.tail, since=query.since, before=query.before)) as stored:
+        for block in stored.blocks():
+            yield block
+            await asyncio.sleep(0)  # others have their turn, however fast this reader is
 
 
 def _query[Model: _Query](model: type[Model], request: Request) -> Model:

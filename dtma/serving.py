@@ -14,9 +14,9 @@ import uvicorn.server
 from dtma.app import application
 from dtma.config import Config
 from dtma.identity import Identity
-from dtma.joining import JoiningProtocol
 from dtma.lean import settle
 from dtma.store import Home
+from lean_http.joining import JoiningProtocol
 
 GRACE_SECONDS = 1
 """Streams that are followed would never end by themselves."""

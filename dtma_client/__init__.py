@@ -1,5 +1,6 @@
 """The typed, asynchronous client of DTMA: the only way in which the control plane talks to a toolbox."""
 
+from dtma_client.asked import QuestionCallback
 from dtma_client.client import DtmaClient, Endpoint, Forwarded
 from dtma_client.exceptions import (
     DiskFull,
@@ -10,6 +11,7 @@ from dtma_client.exceptions import (
     DtmaUnreachable,
     EngineUnavailable,
     McpError,
+    PackageNotFound,
     ServerNotFound,
     ServerNotReady,
     StaleGeneration,
@@ -30,7 +32,9 @@ __all__ = [
     "McpError",
     "McpSession",
     "NotificationCallback",
+    "PackageNotFound",
     "ProgressCallback",
+    "QuestionCallback",
     "ServerNotFound",
     "ServerNotReady",
     "StaleGeneration",

@@ -13,15 +13,17 @@ from urllib.parse import quote
 import aiohttp
 from pydantic import TypeAdapter, ValidationError
 
+from dtma_client.answering import AnsweringSessions
 from dtma_client.exceptions import DtmaFault, DtmaUnreachable
 from dtma_client.mcp import McpSession
-from dtma_client.transport import LIFECYCLE_SECONDS, AdmittingConnector, Endpoint, Transport
+from dtma_client.transport import LIFECYCLE_SECONDS, LOOKUP_SECONDS, AdmittingConnector, Endpoint, Transport
 from dtma_wire import (
     WIRE_VERSION,
     EgressReport,
     HostInfo,
     LogLine,
     Orphan,
+    PackageInfo,
     Ping,
     Progress,
     ServerEvent,
@@ -64,6 +66,7 @@ class DtmaClient:
         self._session = session
         self._transport: Transport | None = None if session is None else Transport(endpoint, session)
         self._mcp: dict[str, McpSession] = {}
+        self._answering: AnsweringSessions | None = None
 
     async def __aenter__(self) -> Self:
         self._open()
@@ -74,6 +77,8 @@ class DtmaClient:
 
     async def aclose(self) -> None:
         """Close the session if this client made it. Calls that are still open fail."""
+        if self._answering is not None:
+            await self._answering.aclose()
         if self._owns_session and self._session is not None:
             await self._session.close()
             self._session = self._transport = None
@@ -137,17 +142,25 @@ class DtmaClient:
         return self._parse(ServerState, await self._open().fetch("GET", _path(server_id)))
 
     async def logs(
-        self, server_id: str, tail: int | None = None, since: datetime | None = None, follow: bool = False
+        self,
+        server_id: str,
+        tail: int | None = None,
+        since: datetime | None = None,
+        follow: bool = False,
+        before: datetime | None = None,
     ) -> AsyncGenerator[list[LogLine]]:
-        """What a server printed, oldest first, in batches. ``since`` is exclusive; ``tail`` keeps the last so many lines.
+        """What a server printed, oldest first, in batches. ``since`` and ``before`` are exclusive; ``tail`` keeps the last so many lines.
 
-        With ``follow`` it goes on until the caller leaves; resume with ``since=`` the last line's ``ts``.
+        With ``follow`` it goes on until the caller leaves; resume with ``since=`` the last line's ``ts``. ``before`` reads backwards, page
+        by page, and needs a DTMA that speaks version 4 of the protocol; fewer lines than ``tail`` means that there are no older ones.
         """
         params = {"follow": "true"} if follow else {}
         if tail is not None:
             params["tail"] = str(tail)
         if since is not None:
             params["since"] = since.isoformat()
+        if before is not None:
+            params["before"] = before.isoformat()
         async with aclosing(self._open().lines("GET", _path(server_id) + "/logs", params=params)) as batches:
             async for lines in batches:
                 batch = [self._parse(LogLine, line) for line in lines if line != _PING]
@@ -182,6 +195,13 @@ class DtmaClient:
         except ValidationError as error:
             raise DtmaFault("The toolbox answered in a form that is not understood.") from error
 
+    async def package(self, kind: Literal["npm", "pypi"], name: str) -> PackageInfo:
+        """What the package registry that the toolbox installs from says of a package; it takes some seconds. Needs a DTMA that speaks
+        version 4 of the protocol. Raises ``PackageNotFound``.
+        """
+        path = f"/v1/packages/{kind}/{quote(name, safe='')}"
+        return self._parse(PackageInfo, await self._open().fetch("GET", path, seconds=LOOKUP_SECONDS))
+
     async def remove_orphan(self, container: str, volumes: Literal["keep", "remove"] = "keep") -> None:
         """Remove such a container and, if told so, its server's data. One that is gone already is no error."""
         params: dict[str, str] = {"volumes": volumes}
@@ -209,6 +229,12 @@ class DtmaClient:
             session = self._mcp[server_id] = McpSession(self._open(), _path(server_id) + "/mcp")
         return session
 
+    def answering(self, server_id: str, key: str) -> McpSession:
+        """An MCP session in which the server may ask, shared by all who give this key, and ended when nobody has used it for a while."""
+        if self._answering is None:
+            self._answering = AnsweringSessions(self._open())
+        return self._answering.of(_path(server_id) + "/mcp", key)
+
     @asynccontextmanager
     async def forward(self, server_id: str, method: str, headers: Mapping[str, str], body: bytes | None) -> AsyncIterator[Forwarded]:
         """Pass a raw MCP request on and stream the answer back; every status is an answer, not an error.
@@ -225,7 +251,7 @@ class DtmaClient:
         return self._parse(ServerState, body)
 
     @staticmethod
-    def _parse[Model: (HostInfo, ServerState, LogLine, ServerEvent, Stats, EgressReport, ServerSpec)](
+    def _parse[Model: (HostInfo, ServerState, LogLine, ServerEvent, Stats, EgressReport, ServerSpec, PackageInfo)](
         model: type[Model], body: bytes
     ) -> Model:
         try:

@@ -5,6 +5,7 @@ DtmaError                   code, message (a sentence for a person), retryable
 ├── DtmaTimeout             connected, but no answer within the limit               retryable
 ├── DtmaRefused             DTMA does not accept who asks (401, 403)
 ├── ServerNotFound          DTMA does not know this server
+├── PackageNotFound         the package registry that it installs from has no such package
 ├── StaleGeneration         DTMA already knows a newer generation
 ├── ServerNotReady          the server exists, but cannot take calls now            retryable
 ├── EngineUnavailable       the toolbox's container engine does not answer          retryable
@@ -64,6 +65,12 @@ class ServerNotFound(DtmaError):
     code = "server_not_found"
 
 
+class PackageNotFound(DtmaError):
+    """The package registry that the toolbox installs from has no such package."""
+
+    code = "package_not_found"
+
+
 class StaleGeneration(DtmaError):
     """DTMA already knows a newer generation of this server: ``generation``, where it told (None: an older DTMA)."""
 
@@ -118,6 +125,7 @@ _BY_CODE: dict[ErrorCode, type[DtmaError]] = {
     ErrorCode.SERVER_NOT_READY: ServerNotReady,
     ErrorCode.ENGINE_UNAVAILABLE: EngineUnavailable,
     ErrorCode.DISK_FULL: DiskFull,
+    ErrorCode.PACKAGE_NOT_FOUND: PackageNotFound,
 }
 
 

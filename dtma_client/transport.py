@@ -20,6 +20,8 @@ QUICK_SECONDS = 15.0
 """For answers that DTMA gives at once."""
 LIFECYCLE_SECONDS = 900.0
 """For start, restart and the like, which answer when it has happened; an image may have to be built first."""
+LOOKUP_SECONDS = 75.0
+"""For questions that DTMA passes on; it answers within 60 s, if only that nobody told it."""
 SILENCE_SECONDS = 20.0
 """A stream that is silent for longer is broken: DTMA sends a ping every five seconds."""
 LARGE_BODY_BYTES = 512 * 1024

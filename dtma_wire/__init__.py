@@ -8,6 +8,7 @@ Two kinds of model, by who must understand whom:
 Times are aware UTC datetimes, sizes are bytes unless the name says otherwise, and unknown phases parse to ``unknown``.
 """
 
+from dtma_wire.base import Since
 from dtma_wire.errors import ErrorBody, ErrorCode
 from dtma_wire.events import (
     Denial,
@@ -18,12 +19,14 @@ from dtma_wire.events import (
     HostLoad,
     LogLine,
     Orphan,
+    PackageInfo,
     Phase,
     Ping,
     Progress,
     ProgressEvent,
     ServerEvent,
     ServerState,
+    ServerUsage,
     Settled,
     Stats,
     Step,
@@ -41,6 +44,7 @@ from dtma_wire.specs import (
     OciImage,
     PypiPackage,
     Resources,
+    RestartPolicy,
     SecretFile,
     ServerSpec,
     Sessions,
@@ -48,10 +52,10 @@ from dtma_wire.specs import (
     StdioTransport,
     Volume,
 )
-from dtma_wire.versions import Since, TooOld, spec_for
+from dtma_wire.versions import TooOld, spec_for
 
-WIRE_VERSION = 3
-OLDEST_WIRE_VERSION = 2
+WIRE_VERSION = 4
+OLDEST_WIRE_VERSION = 3
 """The oldest that this side still speaks with: its neighbour."""
 
 __all__ = [
@@ -76,6 +80,7 @@ __all__ = [
     "NugetPackage",
     "OciImage",
     "Orphan",
+    "PackageInfo",
     "Phase",
     "Ping",
     "Progress",
@@ -84,10 +89,12 @@ __all__ = [
     "Renew",
     "Renewed",
     "Resources",
+    "RestartPolicy",
     "SecretFile",
     "ServerEvent",
     "ServerSpec",
     "ServerState",
+    "ServerUsage",
     "Sessions",
     "Settled",
     "Since",

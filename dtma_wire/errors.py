@@ -19,6 +19,7 @@ class ErrorCode(StrEnum):
     SERVER_NOT_READY = "server_not_ready"
     ENGINE_UNAVAILABLE = "engine_unavailable"
     DISK_FULL = "disk_full"
+    PACKAGE_NOT_FOUND = "package_not_found"
     INTERNAL = "internal"
 
     @classmethod

@@ -102,6 +102,21 @@ class Stats(Event):
     containers: int
 
 
+class ServerUsage(Event):
+    """What one server used in the ``seconds`` that it ran since it was last told, for the history. ``cpu_percent`` is of one core, on
+    average; bytes and kills are those of this time alone. A figure that cannot be told is None.
+    """
+
+    id: str
+    seconds: float
+    cpu_percent: float | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    received_bytes: int | None
+    sent_bytes: int | None
+    out_of_memory_kills: int
+
+
 class Denial(Event):
     """A destination that a server tried to reach and may not.
 
@@ -121,6 +136,21 @@ class EgressReport(Event):
     allowed: int
     denied: int
     denials: tuple[Denial, ...]
+
+
+class PackageInfo(Event):
+    """``GET /v1/packages/{kind}/{name}``: what the package registry that this toolbox installs from says of a package; since version 4.
+
+    ``versions`` are the newest ones that can be installed, newest first, ``version`` the one that a plain installation takes. What the
+    registry does not say is empty.
+    """
+
+    name: str
+    version: str
+    versions: tuple[str, ...] = ()
+    description: str = ""
+    license: str = ""
+    homepage: str = ""
 
 
 class Progress(Event):
@@ -220,7 +250,8 @@ class Heartbeat(Event):
     ``revision`` is the newest one given when it was composed: a server that is missing from it, but was reported with a higher
     revision, came later and is not lost. ``servers`` are those whose state changed since the heartbeat ``since``, the last one that was
     acknowledged (0: none, so all are told), ``unchanged`` the ids of all others. What would make it too long follows in the next.
-    ``orphans`` are all there are, told where they changed since then; None: as they were.
+    ``orphans`` are all there are, told where they changed since then; None: as they were. ``usage`` comes with one heartbeat a minute,
+    and again, unchanged, with those after it until one is acknowledged; ``usage_first`` is the sequence of the first that carried it.
     """
 
     wire_version: int
@@ -234,6 +265,8 @@ class Heartbeat(Event):
     since: int = 0
     load: HostLoad | None = None
     orphans: tuple[Orphan, ...] | None = None
+    usage: tuple[ServerUsage, ...] = ()
+    usage_first: int = 0
 
 
 class Wanted(Event):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_serializer
 
-from dtma_wire.base import Command
+from dtma_wire.base import Command, Since
 
 NPM_NAME = r"^(@[a-z0-9-~][a-z0-9-._~]*/)?[a-z0-9-~][a-z0-9-._~]*$"
 PYPI_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
@@ -143,6 +143,15 @@ class Sessions(Command):
     idle_seconds: int = Field(default=600, ge=1, le=86_400)
 
 
+class RestartPolicy(StrEnum):
+    """What becomes of a server that ended by itself after it had been ready."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on_failure"
+    """Unless it ended with exit code 0."""
+    NEVER = "never"
+
+
 class Resources(Command):
     """Hard limits of the container."""
 
@@ -177,6 +186,7 @@ class ServerSpec(Command):
     egress: Egress = Egress.NONE
     allowed: tuple[Destination, ...] = ()
     sessions: Sessions = Sessions()
+    restart: Annotated[RestartPolicy, Since(4, "a restart policy")] = RestartPolicy.ALWAYS
     desired: Literal["running", "stopped"] = "running"
 
     @field_serializer("secrets", when_used="json")
@@ -185,6 +195,6 @@ class ServerSpec(Command):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of all that decides what the container is; neither the generation nor ``desired`` changes it."""
-        content = self.model_dump(mode="json", exclude={"generation", "desired"})
+        """SHA-256 (hex) of all that decides what the container is: neither the generation, nor ``desired``, nor the restart policy."""
+        content = self.model_dump(mode="json", exclude={"generation", "desired", "restart"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

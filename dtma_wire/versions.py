@@ -9,23 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
+from dtma_wire.base import Since
 from dtma_wire.specs import ServerSpec
-
-
-@dataclass(frozen=True)
-class Since:
-    """On a field, ``field: Annotated[bool, Since(4, "pausing a server")] = False``: the version that brought it, and what it is for.
-
-    Such a field must have a default, which stands for what every DTMA did before.
-    """
-
-    version: int
-    feature: str
 
 
 class TooOld(ValueError):

@@ -1,24 +1,23 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.http import HttpRequest
 
 from agentopia.lib.admin import ReadOnlyAdmin, ReadOnlyInline
+from mcp_registry import admin_entries, admin_registries  # noqa: F401 (registers them)
 from mcp_registry.models import (
-    CatalogEntry,
     Deployment,
     DeploymentStep,
     Drift,
+    KeptData,
     McpServer,
+    Revision,
+    ServerMetric,
+    ServerRollUp,
     Stray,
     Tool,
+    Upgrade,
 )
-
-
-@admin.register(CatalogEntry)
-class CatalogEntryAdmin(ReadOnlyAdmin[CatalogEntry]):
-    list_display = ("title", "name", "version", "owner", "updated_at")
-    list_select_related = ("owner",)
-    search_fields = ("title", "name", "description")
 
 
 class ToolInline(ReadOnlyInline[Tool, McpServer]):
@@ -35,6 +34,9 @@ class McpServerAdmin(ReadOnlyAdmin[McpServer]):
     exclude = ("secrets",)
     inlines = (ToolInline,)
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "entry__id__exact" or super().lookup_allowed(lookup, value, request)
+
 
 class StepInline(ReadOnlyInline[DeploymentStep, Deployment]):
     model = DeploymentStep
@@ -47,6 +49,9 @@ class DeploymentAdmin(ReadOnlyAdmin[Deployment]):
     list_select_related = ("server",)
     search_fields = ("server__name",)
     inlines = (StepInline,)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup == "server__entry__id__exact" or super().lookup_allowed(lookup, value, request)
 
 
 @admin.register(DeploymentStep)
@@ -76,3 +81,40 @@ class StrayAdmin(ReadOnlyAdmin[Stray]):
     list_display = ("__str__", "toolbox", "server", "phase", "confirmed", "first_seen_at")
     list_select_related = ("toolbox",)
     search_fields = ("name", "server", "toolbox__name")
+
+
+@admin.register(Revision)
+class RevisionAdmin(ReadOnlyAdmin[Revision]):
+    list_display = ("server", "generation", "summary", "by", "at")
+    list_select_related = ("server", "by")
+    search_fields = ("server__name", "summary")
+    exclude = ("secrets",)
+
+
+@admin.register(KeptData)
+class KeptDataAdmin(ReadOnlyAdmin[KeptData]):
+    list_display = ("name", "owner", "toolbox", "deleted_at")
+    list_select_related = ("owner", "toolbox")
+    search_fields = ("name", "owner__email")
+    exclude = ("secrets",)
+
+
+@admin.register(Upgrade)
+class UpgradeAdmin(ReadOnlyAdmin[Upgrade]):
+    list_display = ("server", "from_version", "to_version", "status", "problem", "created_at", "finished_at")
+    list_filter = ("status",)
+    list_select_related = ("server",)
+    search_fields = ("server__name",)
+    exclude = ("secrets",)
+
+
+@admin.register(ServerMetric)
+class ServerMetricAdmin(ReadOnlyAdmin[ServerMetric]):
+    list_display = ("server", "resolution", "at", "cpu_percent", "memory_bytes")
+    list_filter = ("resolution",)
+    list_select_related = ("server",)
+
+
+@admin.register(ServerRollUp)
+class ServerRollUpAdmin(ReadOnlyAdmin[ServerRollUp]):
+    list_display = ("resolution", "until")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from dtma_wire import NugetPackage, OciImage, Resources, ServerSpec, StdioTransport, Volume
+from dtma_wire import NugetPackage, OciImage, Resources, RestartPolicy, ServerSpec, StdioTransport, Volume
 from mcp_registry.manifest import PUBLISHER_SLOT
 
 NAMESPACE = "internal.agentopia.adopted"
@@ -21,6 +21,7 @@ class Wish:
     config: dict[str, str]
     secrets: dict[str, str]
     shared_volumes: dict[str, str]
+    overrides: dict[str, Any]
 
 
 def wish_of(spec: ServerSpec) -> Wish:
@@ -58,7 +59,8 @@ def wish_of(spec: ServerSpec) -> Wish:
         "packages": [package],
         "_meta": {PUBLISHER_SLOT: {"agentopia": profile}},
     }
-    return Wish(manifest, dict(spec.environment), {**hidden, **arguments}, shared_volumes)
+    overrides = {} if spec.restart is RestartPolicy.ALWAYS else {"restart": spec.restart.value}
+    return Wish(manifest, dict(spec.environment), {**hidden, **arguments}, shared_volumes, overrides)
 
 
 def _package(spec: ServerSpec) -> dict[str, Any]:

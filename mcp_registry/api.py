@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, status
 from rest_framework.request import Request
@@ -16,17 +15,17 @@ from accounts.requests import user_of
 from agentopia.lib.api import ErrorSerializer, Pagination
 from agentopia.lib.errors import InvalidInput
 from mcp_registry import selectors
-from mcp_registry.logs import TAIL_LIMIT, read_log
-from mcp_registry.models import CatalogEntry, Deployment, McpServer, Tool
+from mcp_registry.configuring.api import configure
+from mcp_registry.configuring.serializers import ChangeSerializer
+from mcp_registry.logs.reading import TAIL_LIMIT, read_log
+from mcp_registry.models import Deployment, McpServer, Tool
 from mcp_registry.serializers import (
-    CatalogEntrySerializer,
     DeploymentSerializer,
     DeployRequestSerializer,
     LogLineSerializer,
     ServerSerializer,
     ToolSerializer,
 )
-from mcp_registry.services.catalog import add_entry
 from mcp_registry.services.servers import (
     delete_server,
     deploy_server,
@@ -39,24 +38,6 @@ from toolboxes.selectors import toolbox_for
 
 ACTIONS = {"start": start_server, "stop": stop_server, "restart": restart_server}
 ERRORS = {400: ErrorSerializer, 404: ErrorSerializer, 409: ErrorSerializer}
-
-
-class CatalogView(generics.ListAPIView[CatalogEntry]):
-    serializer_class = CatalogEntrySerializer
-
-    def get_queryset(self) -> Any:
-        return selectors.catalog_for(user_of(self.request), self.request.query_params.get("search", ""))
-
-    @extend_schema(parameters=[OpenApiParameter("search", str, description="Words of the name or description.")])
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """What you may deploy."""
-        return super().get(request, *args, **kwargs)
-
-    @extend_schema(request=OpenApiTypes.OBJECT, responses={201: CatalogEntrySerializer, **ERRORS})
-    def post(self, request: Request) -> Response:
-        """Add an entry of your own: the body is the official registry's `server.json`."""
-        entry = add_entry(owner=user_of(request), document=request.data)
-        return Response(CatalogEntrySerializer(entry).data, status=status.HTTP_201_CREATED)
 
 
 class ServersView(generics.ListAPIView[McpServer]):
@@ -81,6 +62,8 @@ class ServersView(generics.ListAPIView[McpServer]):
             package=data["package"],
             shared_volumes=data["shared_volumes"],
             force=data["force"],
+            version=data["version"],
+            shares_tools=data["shares_tools"],
         )
         return Response(ServerSerializer(selectors.server_for(user, server.pk)).data, status=status.HTTP_201_CREATED)
 
@@ -91,10 +74,21 @@ class ServerView(APIView):
         """One server."""
         return Response(ServerSerializer(selectors.server_for(user_of(request), server_id)).data)
 
-    @extend_schema(responses={202: ServerSerializer, 404: ErrorSerializer})
+    @extend_schema(request=ChangeSerializer, responses={200: ServerSerializer, 202: ServerSerializer, **ERRORS})
+    def patch(self, request: Request, server_id: UUID) -> Response:
+        """Change settings, secrets, limits and folders; what is not named stays. Answers at once; 200 where nothing had to be deployed."""
+        return configure(request, server_id)
+
+    @extend_schema(
+        responses={202: ServerSerializer, 404: ErrorSerializer, 409: ErrorSerializer},
+        parameters=[OpenApiParameter("volumes", str, enum=["keep", "remove"], description="Of its data; `remove` unless told.")],
+    )
     def delete(self, request: Request, server_id: UUID) -> Response:
-        """Delete a server and its volumes. It is `deleting` until its toolbox has confirmed, then it is not found."""
-        delete_server(owner=user_of(request), server_id=server_id)
+        """Delete a server, and its volumes unless they are kept. It is `deleting` until its toolbox has confirmed, then it is not found."""
+        volumes = request.query_params.get("volumes", "remove")
+        if volumes not in ("keep", "remove"):
+            raise InvalidInput("“volumes” is keep or remove.", fields={"volumes": "Choose keep or remove."})
+        delete_server(owner=user_of(request), server_id=server_id, keep_volumes=volumes == "keep")
         return Response(ServerSerializer(selectors.server_for(user_of(request), server_id)).data, status=status.HTTP_202_ACCEPTED)
 
 

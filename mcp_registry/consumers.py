@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime
 from urllib.parse import parse_qs
 
-from channels.db import database_sync_to_async
 from django.template.loader import render_to_string
 
 from agentopia.lib import live
-from dtma_client import DtmaError, ServerNotFound
-from dtma_wire import LogLine
 from mcp_registry import pages, selectors
-from mcp_registry.logs import by_our_clock
-from toolboxes.dtma import as_agentopia_error, dtma_of
-
-FIRST_LINES = 500
-RETRY_SECONDS = 1.0
+from mcp_registry.configuring import pages as configuring
+from mcp_registry.server_list import ServerQuery, server_list
 
 
 class OwnerPage(live.LivePage):
     """A page of everything that the user owns."""
+
+    settle_seconds = 0.3  # among many servers something happens all the time
 
     def groups_of_page(self) -> list[str]:
         return [live.owner_group(self.user.pk)]
@@ -33,8 +27,11 @@ class HomePage(OwnerPage):
 
 
 class ServersPage(OwnerPage):
+    """The list: the page, the filter and the order that the query string names."""
+
     def fragments(self) -> list[str]:
-        return [render_to_string("mcp_registry/servers.html#rows", pages.servers(self.user))]
+        query = ServerQuery.parse({key: values[-1] for key, values in parse_qs(self.scope["query_string"].decode()).items()})
+        return [render_to_string(f"mcp_registry/servers.html#{part}", server_list(self.user, query)) for part in ("states", "rows")]
 
 
 class ServerPage(live.LivePage):
@@ -43,6 +40,7 @@ class ServerPage(live.LivePage):
     parts: tuple[str, ...] = (
         "server_page.html#header",
         "server_page.html#said",
+        "upgrade_card.html",
         "server.html#deployment",
         "server.html#facts",
         "server.html#tools",
@@ -64,43 +62,22 @@ class ServerHistoryPage(ServerPage):
 
     def fragments(self) -> list[str]:
         server = selectors.server_for(self.user, self.kwargs["server_id"])
-        page = parse_qs(self.scope["query_string"].decode()).get("page", [""])[-1]
-        context = pages.deployments(server, page)
+        query = parse_qs(self.scope["query_string"].decode())
+        context = {"server": server, **pages.deployments(server, query.get("page", [""])[-1])}
         history = [render_to_string(f"mcp_registry/server_history.html#{part}", context) for part in ("deployments", "findings")]
+        history.append(render_to_string("mcp_registry/upgrades.html", context))
+        generations = configuring.generations(server, query.get("generations", [""])[-1])
+        history.append(render_to_string("mcp_registry/revisions.html", {"server": server, **generations}))
         return [*super().fragments(), *history]
 
 
 class ServerLogPage(ServerPage):
-    """A server's log: the last lines, then every line as it is printed.
-
-    The lines come straight from DTMA: a slow browser slows down the reading, and DTMA says what it had to drop.
-    """
+    """A server's log, but for its lines: see `log_consumers`."""
 
     parts = ("server_page.html#header", "server_page.html#said")
 
-    async def connect(self) -> None:
-        await super().connect()
-        if self.joined:
-            self.start(self._follow())
 
-    async def _follow(self) -> None:
-        server = await database_sync_to_async(selectors.server_for)(self.user, self.kwargs["server_id"])
-        since: datetime | None = None
-        await self._show([], "reset", "")
-        while True:
-            problem = ""
-            try:
-                async with dtma_of(server.toolbox) as dtma:
-                    tail = FIRST_LINES if since is None else None
-                    async for batch in dtma.logs(str(server.pk), tail=tail, since=since, follow=True):
-                        await self._show(by_our_clock(server.toolbox, batch), "append", "")
-                        since = batch[-1].ts
-            except ServerNotFound:
-                problem = "The toolbox has not taken on this server yet."
-            except DtmaError as error:
-                problem = as_agentopia_error(error, server.toolbox).message
-            await self._show([], "append", problem)
-            await asyncio.sleep(RETRY_SECONDS)
+class ServerVersionsPage(ServerPage):
+    """The page of a server's versions: what is filled in there stays as it is."""
 
-    async def _show(self, lines: list[LogLine], mode: str, problem: str) -> None:
-        await self.send(render_to_string("mcp_registry/log_lines.html", {"lines": lines, "mode": mode, "problem": problem}))
+    parts = ("server_page.html#header", "server_page.html#said")

@@ -6,6 +6,7 @@
 | running, stopped | an older generation | older | pushing it |
 | running, stopped, absent | a newer generation | newer | pushing it as one that is newer still |
 | running | this generation, stopped | stopped | pushing it as a new generation |
+| running | this generation, stopped, with an exit code | (nothing) | nobody: it ended by itself, and its restart policy lets it |
 | stopped | this generation, running | running | pushing it as a new generation |
 | absent | any | present | deleting it |
 | absent | nothing | (nothing) | deleting it: the toolbox is to confirm that |
@@ -38,10 +39,14 @@ RUNS = (Phase.STARTING, Phase.RUNNING, Phase.UNHEALTHY)
 
 @dataclass(frozen=True)
 class Seen:
-    """What a heartbeat says of a server; ``generation`` 0: that the toolbox does not know it."""
+    """What a heartbeat says of a server; ``generation`` 0: that the toolbox does not know it.
+
+    ``ended``: it ended by itself, with an exit code, which a stop that was asked for does not have.
+    """
 
     generation: int
     phase: Phase
+    ended: bool = False
 
     @property
     def is_there(self) -> bool:
@@ -64,12 +69,12 @@ class Found:
 def seen_in(heartbeat: Heartbeat, server: McpServer, state: ServerState | None, *, is_named: bool) -> Seen | None:
     """What a heartbeat says of a server, by the ``state`` that it tells or by naming it; None where something newer is known already."""
     if state is None and is_named:
-        return Seen(server.observed_generation, Phase(server.phase))
+        return Seen(server.observed_generation, Phase(server.phase), server.exit_code is not None)
     told = heartbeat.revision if state is None else state.revision
     # A lower epoch means that DTMA began anew, not that it took the server on after it had composed this heartbeat.
     if told < server.observed_revision and told >> EPOCH_SHIFT == server.observed_revision >> EPOCH_SHIFT:
         return None
-    return NOWHERE if state is None else Seen(state.generation, state.phase)
+    return NOWHERE if state is None else Seen(state.generation, state.phase, state.exit_code is not None)
 
 
 def found(server: McpServer, seen: Seen, now: datetime) -> Found | None:
@@ -89,7 +94,7 @@ def _difference(server: McpServer, seen: Seen) -> Found | None:
         return Found(Drift.What.NEWER, newer(seen.generation, server.generation), beyond=True)
     if seen.generation < server.generation:
         return Found(Drift.What.OLDER, "The toolbox still had it as it was before the last change.")
-    if server.desired == McpServer.Desired.RUNNING and seen.phase is Phase.STOPPED:
+    if server.desired == McpServer.Desired.RUNNING and seen.phase is Phase.STOPPED and not seen.ended:
         return Found(Drift.What.STOPPED, "It was stopped on the toolbox, though it should run.", beyond=True)
     if server.desired == McpServer.Desired.STOPPED and seen.phase in RUNS:
         return Found(Drift.What.RUNNING, "It ran on the toolbox, though it should be stopped.", beyond=True)

@@ -8,7 +8,7 @@ from django import forms
 
 from accounts.models import User
 from mcp_registry.manifest import Package, Profile, Setting, settings_of
-from mcp_registry.placement import Need, Obstacle, Room, amount, fits, need_of, rooms
+from mcp_registry.placement import Need, Obstacle, Room, amount, choose_among, fits, need_of, rooms
 from toolboxes.models import Toolbox
 
 PREFIX = "setting-"
@@ -36,20 +36,32 @@ class DeployForm(forms.Form):
     toolbox = forms.ChoiceField(required=False, widget=ToolboxSelect)
     force = forms.BooleanField(required=False, widget=forms.HiddenInput)
     name = forms.CharField(
-        required=False, max_length=63, help_text="Small letters, digits and hyphens. Left empty, it is called as the entry."
+        required=False,
+        max_length=63,
+        help_text="Small letters, digits and hyphens. Left empty, it is called as the entry.",
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "off",
+                "spellcheck": "false",
+                "pattern": "[a-z0-9]([a-z0-9\\-]*[a-z0-9])?",
+                "data-pattern": "Small letters, digits and hyphens; a letter or digit first and last.",
+            }
+        ),
     )
 
-    def __init__(self, *args: Any, user: User, package: Package, profile: Profile, anyway: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, user: User, package: Package, profile: Profile, for_all: bool = True, anyway: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.settings = settings_of(package)
-        need = need_of(package, profile)
+        self.need = need = need_of(package, profile)
         self.rooms = [(room, fits(need, room)) for room in rooms(user)]
         self.fitting = [room for room, obstacle in self.rooms if obstacle is None]
         self.anyway = anyway or bool(self.data.get("force"))
         self.fields["toolbox"] = self._toolbox_field(need)
         self.fields["force"].initial = "on" if self.anyway else ""
         for setting in self.settings:
-            self.fields[PREFIX + setting.key] = _field(setting)
+            self.fields[PREFIX + setting.key] = field_of(setting)
         for volume in profile.volumes:
             self.fields[VOLUME_PREFIX + volume.name] = forms.CharField(
                 required=False,
@@ -57,11 +69,17 @@ class DeployForm(forms.Form):
                 label=f"Shared folder at {volume.path}",
                 help_text="Servers of one toolbox that name the same folder here work on the same files. Left empty, it has its own.",
             )
+        if for_all and self.settings:
+            self.fields["shares_tools"] = forms.BooleanField(
+                required=False,
+                label="Show its list of tools on the entry's page",
+                help_text="Their names and descriptions, to everybody who may deploy the same entry. Never its settings.",
+            )
 
     def _toolbox_field(self, need: Need) -> forms.ChoiceField:
         best = max(self.fitting, key=lambda room: room.memory_left, default=None)
         first = "None fits" if best is None else f"Best fit: {best.toolbox}"
-        choices = [("", first), *((str(room.toolbox.pk), _offer(room, obstacle)) for room, obstacle in self.rooms)]
+        choices = [("", first), *((str(room.toolbox.pk), room_words(room, obstacle)) for room, obstacle in self.rooms)]
         refused = [room for room, obstacle in self.rooms if obstacle is not None and (obstacle.final or not self.anyway)]
         field = forms.ChoiceField(
             choices=choices,
@@ -77,6 +95,18 @@ class DeployForm(forms.Form):
     def chosen_toolbox(self) -> Toolbox | None:
         """The one that was chosen; None: where it fits best."""
         return next((room.toolbox for room, _ in self.rooms if str(room.toolbox.pk) == self.cleaned_data["toolbox"]), None)
+
+    @property
+    def place(self) -> str:
+        """Where it goes if no toolbox is named, and why; empty where it fits on none."""
+        return choose_among([room for room, _ in self.rooms], self.need).why if self.fitting else ""
+
+    def ask_for_secrets_again(self) -> None:
+        """A form that comes back has lost the secrets that were typed: they are never sent to a page. Say so at each."""
+        for setting in self.settings:
+            name = PREFIX + setting.key
+            if setting.secret and self.data.get(name) and name not in self.errors:
+                self.add_error(name, "Type it again: secrets are not sent back to a page.")
 
     @property
     def may_be_forced(self) -> bool:
@@ -129,26 +159,33 @@ class DeployForm(forms.Form):
             self.add_error(name if name in self.fields else None, text)
 
 
-def _offer(room: Room, obstacle: Obstacle | None) -> str:
+def room_words(room: Room, obstacle: Obstacle | None) -> str:
+    """A toolbox in a list to choose from: what it has left, or why it does not fit."""
     if obstacle is not None:
         return f"{room.toolbox}: {obstacle.reason}"
     return f"{room.toolbox}: {amount(room.memory_left)} of memory and {amount(room.disk_left)} of disk left"
 
 
-def _field(setting: Setting) -> forms.Field:
+def field_of(setting: Setting) -> forms.Field:
+    """The field that a setting is entered in."""
     common: dict[str, Any] = {
         "label": setting.label,
         "help_text": setting.description,
         "required": setting.required,
         "initial": setting.default,
     }
-    hint = {"placeholder": setting.placeholder} if setting.placeholder else {}
-    if setting.secret:
-        return forms.CharField(**common, widget=forms.PasswordInput(attrs={"autocomplete": "off", **hint}), strip=False)
-    choices = setting.choices or (("true", "false") if setting.format == "boolean" else ())
-    if choices:
-        offered = [(choice, choice) for choice in choices]
-        return forms.ChoiceField(**common, choices=offered if setting.required or setting.default else [("", "—"), *offered])
-    if setting.format == "number":
-        return forms.FloatField(**common, widget=forms.NumberInput(attrs={"step": "any", **hint}))
-    return forms.CharField(**common, widget=forms.TextInput(attrs=hint))
+    attrs = {"autocomplete": "off", "spellcheck": "false"} | ({"placeholder": setting.placeholder} if setting.placeholder else {})
+    match setting.kind:
+        case "secret":
+            return forms.CharField(**common, widget=forms.PasswordInput(attrs=attrs), strip=False)
+        case "choice" | "boolean":
+            offered = [(choice, choice) for choice in setting.choices or ("true", "false")]
+            return forms.ChoiceField(**common, choices=offered if setting.required or setting.default else [("", "—"), *offered])
+        case "lines":
+            return forms.CharField(**common, widget=forms.Textarea(attrs={**attrs, "rows": 2}))
+        case "number":
+            return forms.FloatField(**common, widget=forms.NumberInput(attrs={**attrs, "step": "any"}))
+        case "url":
+            return forms.CharField(**common, widget=forms.URLInput(attrs=attrs))
+        case "path" | "text":
+            return forms.CharField(**common, widget=forms.TextInput(attrs=attrs))

@@ -7,18 +7,17 @@ hang on the moment, and no server is killed because another one fits only as lon
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.db.models.fields.json import KeyTransform
 
 from accounts.models import User
 from agentopia.lib.errors import Conflict, NotFound
 from dtma_wire import Resources, Sessions
-from mcp_registry.manifest import PUBLISHER_SLOT, Package, Profile
+from mcp_registry.manifest import Package, Profile, profile_in
 from mcp_registry.models import McpServer
 from mcp_registry.neighbours import version_problem
 from toolboxes.models import Toolbox
@@ -26,6 +25,7 @@ from toolboxes.selectors import described_for
 from toolboxes.status import State
 
 MB, GB = 1024**2, 1024**3
+DEFAULT_MEMORY = Resources().memory_mb
 RESERVED_PART, RESERVED_LEAST = 8, 256 * MB
 """Of a host's memory an eighth, and this at least, is left to its system and to DTMA."""
 DISK_RESERVED = 1 * GB
@@ -72,6 +72,14 @@ class Room:
 
 
 @dataclass(frozen=True)
+class Promised:
+    """To how many servers of a toolbox how much memory is promised, in bytes."""
+
+    servers: int = 0
+    memory: int = 0
+
+
+@dataclass(frozen=True)
 class Place:
     """Where a server goes, and the sentence that says why."""
 
@@ -99,32 +107,32 @@ def room_of(toolbox: Any) -> Room:
     return _room(toolbox, _promised_on(McpServer.objects.filter(toolbox=toolbox))[toolbox.pk])
 
 
-def _promised_on(servers: QuerySet[McpServer]) -> dict[UUID, list[int]]:
-    """By toolbox, what each of its servers that are to run may use at most."""
-    promised: dict[UUID, list[int]] = defaultdict(list)
-    profile = KeyTransform("agentopia", KeyTransform(PUBLISHER_SLOT, KeyTransform("_meta", "manifest")))
-    running = servers.filter(desired=McpServer.Desired.RUNNING).order_by().annotate(asked=profile)
-    for toolbox_id, asked in running.values_list("toolbox_id", "asked"):
-        promised[toolbox_id].append(_promised(asked or {}))
+def _promised_on(servers: QuerySet[McpServer]) -> dict[UUID, Promised]:
+    """By toolbox, what is promised to the servers that are to run there. Servers that ask for the same are counted by the database."""
+    promised: dict[UUID, Promised] = defaultdict(Promised)
+    profile = profile_in("manifest")
+    asked = {"memory": KeyTransform("memory_mb", profile), "sessions": KeyTransform("sessions", profile)}
+    changed = KeyTransform("memory_mb", "overrides")
+    groups = servers.filter(desired=McpServer.Desired.RUNNING).order_by().annotate(**asked, changed=changed)
+    for toolbox_id, memory, sessions, own, count in groups.values_list("toolbox_id", *asked, "changed").annotate(count=Count("pk")):
+        most = _memory(own or memory or DEFAULT_MEMORY, Sessions.model_validate(sessions or {}))
+        before = promised[toolbox_id]
+        promised[toolbox_id] = Promised(before.servers + count, before.memory + count * most)
     return promised
 
 
-def _promised(profile: dict[str, Any]) -> int:
-    return _memory(profile.get("memory_mb", Resources().memory_mb), Sessions.model_validate(profile.get("sessions") or {}))
-
-
-def _room(toolbox: Any, promised: Sequence[int]) -> Room:
+def _room(toolbox: Any, promised: Promised) -> Room:
     memory = int(toolbox.info.get("memory_bytes", 0))
     reserved = max(memory // RESERVED_PART, RESERVED_LEAST)
     return Room(
         toolbox=toolbox,
         memory=memory,
-        memory_left=max(0, memory - reserved - sum(promised)),
+        memory_left=max(0, memory - reserved - promised.memory),
         disk_left=max(0, int(toolbox.info.get("disk_free_bytes", 0)) - DISK_RESERVED),
         cpus=float(toolbox.info.get("cpus", 0)),
-        servers=len(promised),
+        servers=promised.servers,
         closed=_closed(toolbox),
-        promised=sum(promised),
+        promised=promised.memory,
     )
 
 
@@ -157,7 +165,11 @@ def choose(user: User, need: Need) -> Place:
 
     Raises `NotFound` without any toolbox, and `Conflict`, which says of each why it does not fit.
     """
-    all_rooms = rooms(user)
+    return choose_among(rooms(user), need)
+
+
+def choose_among(all_rooms: list[Room], need: Need) -> Place:
+    """The same, of rooms that were looked at already."""
     if not all_rooms:
         raise NotFound("You have no toolbox yet. Add one first.", code="toolbox_not_found")
     fitting = [room for room in all_rooms if fits(need, room) is None]

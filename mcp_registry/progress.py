@@ -20,6 +20,11 @@ TITLES = {
     Deployment.Kind.DELETE: ("Deleting", "Deleted", "The deletion failed"),
     Deployment.Kind.REPAIR: ("Bringing it back", "Brought back", "Bringing it back failed"),
     Deployment.Kind.ADOPT: ("Adopting", "Adopted as it ran", "Adopting it failed"),
+    Deployment.Kind.CONFIGURE: ("Applying the change", "Changed", "The change failed"),
+    Deployment.Kind.ROLLBACK: ("Going back", "Went back", "Going back failed"),
+    Deployment.Kind.RESTORE: ("Restoring", "Restored", "Restoring it failed"),
+    Deployment.Kind.TRIAL: ("Trying another version", "Tried another version", "The trial failed"),
+    Deployment.Kind.UPGRADE: ("Switching to another version", "Switched to another version", "The switch failed"),
 }
 
 
@@ -53,6 +58,14 @@ class ShownDeployment:
     title: str
     state: str
     steps: list[ShownStep]
+
+    @property
+    def failed_step(self) -> str:
+        """The title of the step on the toolbox that failed; empty where none did. What went before it is kept there, so a new try goes on
+        with it: images are cached, and the rest is idempotent.
+        """
+        failed = [step.title for step in self.steps if step.state == "failed" and step.name != QUEUED]
+        return failed[-1] if failed else ""
 
     @property
     def seconds(self) -> float | None:
@@ -100,7 +113,14 @@ def _steps(deployment: Deployment) -> list[ShownStep]:
     recorded = {step.name: _step(step) for step in deployment.steps.all()}
     expected = list(STEP_TITLES) if deployment.is_active and deployment.kind not in SIMPLE else []
     waiting = {name: ShownStep(name, STEP_TITLES[name], "waiting") for name in expected}
-    return list({**waiting, **recorded}.values())
+    return [*{**waiting, **recorded}.values(), *_ready(deployment, came_up=Step.TOOLS in recorded)]
+
+
+def _ready(deployment: Deployment, *, came_up: bool) -> list[ShownStep]:
+    """The end that all steps lead to; nothing where it was not reached, or is another one."""
+    if deployment.status == Deployment.Status.SUCCEEDED and came_up:
+        return [ShownStep("ready", "Ready", "done")]
+    return [ShownStep("ready", "Ready", "waiting")] if deployment.is_active and deployment.kind not in SIMPLE else []
 
 
 def _step(step: DeploymentStep) -> ShownStep:

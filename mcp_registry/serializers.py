@@ -4,48 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from mcp_registry.manifest import package_of_document, settings_of
 from mcp_registry.models import (
-    CatalogEntry,
     Deployment,
     DeploymentStep,
     McpServer,
     Tool,
 )
 from mcp_registry.status import Status, status_of
-
-
-class SettingSerializer(serializers.Serializer[Any]):
-    """Something that can be set when deploying; secrets go under ``secrets``, everything else under ``config``."""
-
-    key = serializers.CharField()
-    description = serializers.CharField()
-    required = serializers.BooleanField()  # type: ignore[assignment]  # the key's name in the registry's own words
-    secret = serializers.BooleanField()
-    default = serializers.CharField(allow_null=True)
-    choices = serializers.ListField(child=serializers.CharField())
-    format = serializers.CharField()
-
-
-class CatalogEntrySerializer(serializers.ModelSerializer[CatalogEntry]):
-    """A catalogue entry; ``settings`` are those of its first package."""
-
-    mine = serializers.SerializerMethodField(help_text="Whether you added it yourself.")
-    settings = serializers.SerializerMethodField()
-
-    class Meta:
-        model = CatalogEntry
-        fields = ("id", "name", "slug", "title", "description", "version", "mine", "settings", "manifest")
-
-    def get_mine(self, entry: CatalogEntry) -> bool:
-        return entry.owner_id is not None
-
-    @extend_schema_field(SettingSerializer(many=True))
-    def get_settings(self, entry: CatalogEntry) -> Any:
-        return SettingSerializer(settings_of(package_of_document(entry.manifest)), many=True).data
+from mcp_registry.upgrading.offers import update_of
 
 
 class DeployRequestSerializer(serializers.Serializer[Any]):
@@ -55,6 +23,12 @@ class DeployRequestSerializer(serializers.Serializer[Any]):
     toolbox = serializers.CharField(required=False, allow_null=True, help_text="A toolbox's id or name. Left out: where it fits best.")
     force = serializers.BooleanField(required=False, default=False, help_text="Deploy to the named toolbox though it does not fit there.")
     name = serializers.CharField(required=False, allow_blank=True, default="", help_text="Made from the entry's name when left out.")
+    version = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=255, help_text="Another version of the entry than the newest."
+    )
+    shares_tools = serializers.BooleanField(
+        required=False, default=False, help_text="Let the entry's page show which tools this server has; never its settings."
+    )
     package = serializers.IntegerField(required=False, default=0, min_value=0, help_text="Which of the entry's packages, counted from 0.")
     config = serializers.DictField(required=False, default=dict, child=serializers.JSONField())
     secrets = serializers.DictField(required=False, default=dict, child=serializers.CharField(trim_whitespace=False))
@@ -66,12 +40,17 @@ class DeployRequestSerializer(serializers.Serializer[Any]):
     )
 
     def validate_config(self, config: dict[str, Any]) -> dict[str, str]:
-        plain: dict[str, str] = {}
-        for key, value in config.items():
-            if isinstance(value, (dict, list)) or value is None:
-                raise serializers.ValidationError(f"{key}: give a text, a number or true/false.")
-            plain[key] = str(value).lower() if isinstance(value, bool) else str(value)
-        return plain
+        return plain_config(config)
+
+
+def plain_config(config: dict[str, Any]) -> dict[str, str]:
+    """Settings as texts; raises `ValidationError` for what can be none."""
+    plain: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, (dict, list)) or value is None:
+            raise serializers.ValidationError(f"{key}: give a text, a number or true/false.")
+        plain[key] = str(value).lower() if isinstance(value, bool) else str(value)
+    return plain
 
 
 class StepSerializer(serializers.ModelSerializer[DeploymentStep]):
@@ -98,17 +77,22 @@ class ServerSerializer(serializers.ModelSerializer[McpServer]):
     toolbox = serializers.UUIDField(source="toolbox_id", read_only=True)
     entry = serializers.UUIDField(source="entry_id", read_only=True, allow_null=True)
     secrets = serializers.SerializerMethodField(help_text="The names of the secrets that are set; never their values.")
+    available_version = serializers.SerializerMethodField(help_text="The entry's newest version where the server has another; else empty.")
 
     class Meta:
         model = McpServer
         fields = (
-            "id", "name", "status", "reason", "toolbox", "entry", "package", "config", "secrets", "shared_volumes", "desired", "generation",
+            "id", "name", "status", "reason", "toolbox", "entry", "version", "available_version",
+            "package", "config", "secrets", "secrets_set_at", "shared_volumes", "overrides", "shares_tools", "desired", "generation",
             "phase", "observed_generation", "observed_at", "exit_code", "last_log", "image", "container", "started_at", "restarts",
             "protocol_version", "server_info", "created_at",
         )  # fmt: skip
 
     def get_status(self, server: McpServer) -> Status:
         return status_of(server).state
+
+    def get_available_version(self, server: McpServer) -> str:
+        return update_of(server)
 
     def get_reason(self, server: McpServer) -> str:
         return status_of(server).reason

@@ -21,11 +21,13 @@ from dtma_wire import (
     Volume,
 )
 from dtma_wire.specs import VOLUME_NAME
+from mcp_registry.configuring.overrides import effective_profile, restart_policy
 from mcp_registry.manifest import (
     InputWithVariables,
     Manifest,
     NamedArgument,
     Package,
+    PositionalArgument,
     Profile,
     Setting,
     argument_key,
@@ -41,6 +43,8 @@ _URL_PORT = re.compile(r"^https?://(?P<host>\[[^\]]+\]|[^/:]+)(:(?P<port>\d+))?(
 
 def package_of(manifest: Manifest, index: int) -> Package:
     """The package that is to run; raises `InvalidInput`."""
+    if not manifest.packages:
+        raise InvalidInput(manifest.undeployable, code="not_deployable", fields={"entry": "There is nothing to deploy."})
     if not 0 <= index < len(manifest.packages):
         raise InvalidInput(
             f"“{manifest.name}” has {len(manifest.packages)} package(s); there is no number {index}.", fields={"package": "unknown"}
@@ -78,6 +82,11 @@ def checked_values(package: Package, config: Mapping[str, str], secrets: Mapping
     return clean[False], clean[True]
 
 
+def problem_of(setting: Setting, value: str) -> str:
+    """Why a value cannot be that of a setting; empty where it can."""
+    return _checked(setting, value)[1]
+
+
 def _checked(setting: Setting, value: str) -> tuple[str, str]:
     if setting.choices and value not in setting.choices:
         return value, f"Choose one of {', '.join(setting.choices)}."
@@ -90,6 +99,10 @@ def _checked(setting: Setting, value: str) -> tuple[str, str]:
             float(value)
         except ValueError:
             return value, "This must be a number."
+    if setting.kind == "url" and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:\S+", value):
+        return value, "Write the whole address, as in https://example.com."
+    if setting.kind == "path" and "\n" in value:
+        return value, "A path is one line."
     if "\x00" in value or len(value) > 16_384:
         return "", "This value is too long or holds a NUL character."
     return value, ""
@@ -115,7 +128,7 @@ def spec_of(server: McpServer) -> ServerSpec:
     manifest = parse_manifest(server.manifest)
     package = package_of(manifest, server.package)
     values = {**server.config, **server.secrets}
-    profile = manifest.profile
+    profile = effective_profile(manifest, server.overrides)
     environment, secrets, secret_files = _variables(package, profile, values)
     try:
         return ServerSpec.model_validate(
@@ -124,7 +137,7 @@ def spec_of(server: McpServer) -> ServerSpec:
                 "incarnation": server.incarnation,
                 "name": server.name,
                 "source": _source(package, profile),
-                "transport": _transport(package),
+                "transport": _transport(package, values),
                 "arguments": tuple(_arguments(package, values)),
                 "environment": environment,
                 "secrets": secrets,
@@ -134,6 +147,7 @@ def spec_of(server: McpServer) -> ServerSpec:
                 "egress": profile.egress,
                 "allowed": profile.hosts,
                 "sessions": profile.sessions,
+                "restart": restart_policy(server.overrides),
                 "desired": "stopped" if server.desired == McpServer.Desired.STOPPED else "running",
             }
         )
@@ -181,14 +195,21 @@ def _arguments(package: Package, values: Mapping[str, str]) -> list[str]:
     words: list[str] = []
     for argument in package.package_arguments:
         value = _value(argument_key(argument), argument, values)
-        if isinstance(argument, NamedArgument):
-            if argument.format == "boolean":
-                words += [argument.name] if value == "true" else []
-            elif value is not None:
-                words += [argument.name, value]
-        elif value is not None:
-            words.append(value)
+        repeats = value is not None and argument.is_repeated and argument.value is None
+        for each in str(value).splitlines() if repeats else [value]:
+            words += _words_of(argument, each)
     return words
+
+
+def _words_of(argument: NamedArgument | PositionalArgument, value: str | None) -> list[str]:
+    if isinstance(argument, NamedArgument):
+        if argument.format == "boolean":
+            return [argument.name] if value == "true" else []
+        if value is None:
+            return []
+        # A name that ends with “=” takes its value in the same word.
+        return [argument.name + value] if argument.name.endswith("=") else [argument.name, value]
+    return [] if value is None else [value]
 
 
 def _source(package: Package, profile: Profile) -> NpmPackage | PypiPackage | NugetPackage | OciImage:
@@ -205,11 +226,11 @@ def _source(package: Package, profile: Profile) -> NpmPackage | PypiPackage | Nu
             return OciImage(reference=package.identifier if tagged or not package.version else f"{package.identifier}:{package.version}")
 
 
-def _transport(package: Package) -> StdioTransport | HttpTransport | SseTransport:
+def _transport(package: Package, values: Mapping[str, str]) -> StdioTransport | HttpTransport | SseTransport:
     kind = package.transport.type
     if kind == "stdio":
         return StdioTransport()
-    match = _URL_PORT.match(package.transport.url)
+    match = _URL_PORT.match(_filled(package, values))
     if match is None:
         raise InvalidInput(f"A {kind} package needs the URL at which it listens, as in http://localhost:3001/mcp.", code="invalid_manifest")
     port = int(match["port"] or 80)
@@ -217,3 +238,13 @@ def _transport(package: Package) -> StdioTransport | HttpTransport | SseTranspor
     if kind == "sse":
         return SseTransport(port=port, path=match["path"] or "/sse", host=host)
     return HttpTransport(port=port, path=match["path"] or "/mcp", host=host)
+
+
+def _filled(package: Package, values: Mapping[str, str]) -> str:
+    """The URL at which a package listens. What is in braces names a variable or an argument of it (schema 2025-12-11)."""
+    known: dict[str, str | None] = {}
+    for argument in package.package_arguments:
+        known[argument_key(argument)] = _value(argument_key(argument), argument, values)
+    for variable in package.environment_variables:
+        known[variable.name] = _value(variable.name, variable, values)
+    return _PLACEHOLDER.sub(lambda found: known.get(found[1]) or known.get(found[1].lstrip("-")) or found[0], package.transport.url)

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
+from redis import Redis
 from rest_framework.test import APIClient
 
+from accounts import pauses
 from accounts.models import User
 from accounts.services import create_api_token
 from dtma_wire import WIRE_VERSION, Heartbeat, HostInfo, Phase, ServerState
 from mcp_registry.manifest import PUBLISHER_SLOT
 from mcp_registry.models import CatalogEntry, Deployment, McpServer
-from mcp_registry.services.catalog import add_entry, load_shipped_catalog
+from mcp_registry.services.catalog import add_entry
 from mcp_registry.services.deployments import finish_deployment
 from mcp_registry.services.observation import observe
 from mcp_registry.services.servers import deploy_server
 from tests.intake import enrolled
+from tests.once import empty_what_was_filled, load_catalog_once, look_up_static_files_once
+from tests.spreading import group_of, rank_of
 from toolboxes.identity import control_plane
 from toolboxes.models import Toolbox
 from toolboxes.services.enrolment import create_toolbox
@@ -30,9 +35,20 @@ from toolboxes.services.enrolment import create_toolbox
 
 def pytest_configure(config: pytest.Config) -> None:
     """Collect the static files, which pages name by their hash, and hash passwords quickly."""
+    look_up_static_files_once()
+    empty_what_was_filled()
     if not hasattr(config, "workerinput"):  # once, not in every worker of pytest-xdist
         call_command("collectstatic", interactive=False, verbosity=0)
+        forget_receipts_of_before()
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.DATABASES["default"]["OPTIONS"]["options"] = "-c agentopia.audit_may_be_emptied=on"  # by what empties all tables
+
+
+def forget_receipts_of_before() -> None:
+    """What an earlier run left in the streams of receipts would be found in the databases of this one."""
+    with Redis.from_url(settings.ENVIRONMENT.redis_url) as redis:
+        for key in redis.scan_iter("agentopia:receipts:test_*"):
+            redis.delete(key)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -42,27 +58,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     What takes longest begins first, so that no process is left with it at the end.
     """
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
     yield  # pytest-xdist looks at the marks, and pytest-django has an order of its own
-    items.sort(key=_rank)
-
-
-def _group(item: pytest.Item) -> str:
-    if "stack" in getattr(item, "fixturenames", ()):
-        return "stack"
-    return "fleet" if "fleet" in item.path.parts else str(item.path)
-
-
-def _rank(item: pytest.Item) -> int:
-    if "stack" in getattr(item, "fixturenames", ()):
-        return 0
-    return next((rank for rank, folder in enumerate(("fleet", "e2e", "deploy", "conformance", "dtma"), 1) if folder in item.path.parts), 9)
+    items.sort(key=rank_of)
 
 
 @pytest.fixture(autouse=True)
 def identity_of_this_database() -> None:
     """Each test has a database of its own, and so an authority of its own: what this process was in another test does not count."""
     control_plane.forget()
+
+
+@pytest.fixture(autouse=True)
+def nobody_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was counted of wrong passwords and tokens lies in Redis, and would outlive a test."""
+    monkeypatch.setattr(pauses, "NAMESPACE", uuid4().hex)
 
 
 ECHO_TOOL = {
@@ -116,7 +126,7 @@ def reporting(toolbox: Toolbox, **info: Any) -> Toolbox:
 @pytest.fixture
 def catalog(db: None) -> dict[str, CatalogEntry]:
     """The shipped entries by slug."""
-    load_shipped_catalog()
+    load_catalog_once()
     return {entry.slug: entry for entry in CatalogEntry.objects.filter(owner=None)}
 
 

@@ -124,10 +124,10 @@ def launch(home: Path, port: int | str, clone: Path = ROOT, **environment: str) 
     )
 
 
-def start_stack(home: Path, port: int | None = None, demo_password: str = "", clone: Path = ROOT) -> Stack:
+def start_stack(home: Path, port: int | None = None, demo_password: str = "", clone: Path = ROOT, **environment: str) -> Stack:
     """Start everything and wait for the ready line. A home that was used before needs to be told its password."""
     port = port or free_port()
-    stack = Stack(home, port, demo_password, launch(home, port, clone))
+    stack = Stack(home, port, demo_password, launch(home, port, clone, **environment))
     threading.Thread(target=stack.read, daemon=True).start()
     try:
         stack.wait_until_ready()

@@ -1,4 +1,4 @@
-"""REST: toolboxes, their enrolment, events and figures. What removes one is `mcp_registry.toolbox_api`: its servers go with it."""
+"""REST: toolboxes, their enrolment, events and figures. What removes one is `mcp_registry.on_toolbox.api`: its servers go with it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from toolboxes.selectors import described_for
 from toolboxes.status import REPORTING, State, ToolboxStatus, status_of
 from toolboxes.versions import version_of
 
-PER_PAGE = 50
+PER_PAGE = 40
 WORST_FIRST = (State.UNRESPONSIVE, State.NO_ENGINE, State.REVOKED, State.REMOVING, State.PENDING, State.ONLINE)
 COLUMNS = {
     "name": "Toolbox",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -35,6 +35,11 @@ def owner_group(owner_id: int) -> str:
     return f"owner.{owner_id}"
 
 
+def everywhere_group(user_id: int) -> str:
+    """The group of what every page of a user's shows beside its own."""
+    return f"everywhere.{user_id}"
+
+
 def server_group(server_id: UUID) -> str:
     """The group of one server's page."""
     return f"server.{server_id}"
@@ -58,10 +63,15 @@ def _send(groups: tuple[str, ...]) -> None:
             await layer.group_send(group, {"type": "look.again"})
 
     try:
-        asyncio.run_coroutine_threadsafe(send_all(), _sender()).result()
+        in_sender(send_all())
     except (redis.exceptions.RedisError, OSError) as error:
         # The rows are committed; pages that reconnect read them.
         logger.warning("Live pages were not told of a change: %s", error)
+
+
+def in_sender(work: Coroutine[Any, Any, None]) -> None:
+    """Send something from synchronous code, and wait until it is sent."""
+    asyncio.run_coroutine_threadsafe(work, _sender()).result()
 
 
 @cache
@@ -79,6 +89,12 @@ def socket(route: str, page: type[LivePage]) -> Any:
     return path(route, page.as_asgi())  # type: ignore[arg-type]  # a WebSocket has no HttpResponse
 
 
+everywhere: list[Callable[[Any], str]] = []
+"""What every live page shows beside its own, as a count in the sidebar: each renders a fragment for a user. An app adds to it when it
+starts, and publishes `everywhere_group`.
+"""
+
+
 class LivePage(AsyncWebsocketConsumer):
     """A page's WebSocket: joins its groups and sends its fragments, all at first and those that differ after every change.
 
@@ -90,6 +106,8 @@ class LivePage(AsyncWebsocketConsumer):
     """An ``accounts.User``, which this package does not know."""
 
     settle_seconds = SETTLE_SECONDS
+    sends_fragments = True
+    """False where the page's script reads something else from its socket: what is shown everywhere is left out then."""
 
     def groups_of_page(self) -> list[str]:
         raise NotImplementedError
@@ -113,7 +131,7 @@ class LivePage(AsyncWebsocketConsumer):
         except NotFound:
             await self.close(GONE)
             return
-        for group in groups:
+        for group in (*groups, everywhere_group(self.user.pk)):
             await self.channel_layer.group_add(group, self.channel_name)
             self.joined.append(group)
         self.changed.set()
@@ -140,7 +158,7 @@ class LivePage(AsyncWebsocketConsumer):
             await self.changed.wait()
             self.changed.clear()
             try:
-                fragments = await database_sync_to_async(self.fragments)()
+                fragments = await database_sync_to_async(self._all_fragments)()
             except NotFound:
                 await self.close(GONE)
                 return
@@ -148,6 +166,10 @@ class LivePage(AsyncWebsocketConsumer):
                 await self.send("".join(fresh))
             sent = fragments
             await asyncio.sleep(self.settle_seconds)
+
+    def _all_fragments(self) -> list[str]:
+        own = self.fragments()
+        return [*own, *(render(self.user) for render in everywhere)] if self.sends_fragments else own
 
     async def look_again(self, event: dict[str, Any]) -> None:
         """Channels calls this for `publish`."""

@@ -1,10 +1,11 @@
 """A fleet of 5,000 toolboxes with 10 servers each, reporting every 15 s to a fresh Agentopia on this machine.
 
-    .venv/bin/python -m bench.fleet [--minutes 1.5] [--toolboxes 5000] [--servers 10] [--changes 0.02] [--json]
+    .venv/bin/python -m bench.fleet [--minutes 1.5] [--toolboxes 5000] [--servers 10] [--changes 0.02] [--no-usage] [--json]
 
 The toolboxes are simulated by one process: each has its own certificate and keeps one TLS connection; a share of their heartbeats
-(2 %) tells of a server that changed. On ten of them a server changes every 5 s, which is reported at once, while its page and its
-owner's list of servers are open. What is measured begins after one round of heartbeats. The load generator runs on the same cores.
+(2 %) tells of a server that changed, and one a minute what the servers used. On ten of them a server changes every 5 s, which is
+reported at once, while its page and its owner's list of servers are open. What is measured begins after one round of heartbeats.
+The load generator runs on the same cores.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Run:
                 str(60 * self._chosen.minutes),
                 "--changes",
                 str(self._chosen.changes),
+                *(("--no-usage",) if self._chosen.no_usage else ()),
             ),
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -124,6 +126,9 @@ def figures(run: Run, watch: Watch, stored: dict[str, Any], chosen: argparse.Nam
         Figure("a heartbeat, longest", max(done["milliseconds"]), "ms"),
         Figure("heartbeats not taken", not_taken, "", 0, work=", ".join(f"{why}: {n}" for why, n in done["refused"].items())),
         Figure("toolboxes of which less is stored than was answered", stored["lost"], "", 0),
+        Figure(
+            "toolboxes whose servers' use is not stored exactly once", stored["usage_lost"], "", 0, work=f"{stored['usage_rows']:,} rows"
+        ),
         Figure("a change until it is on an open page, p50", statistics.median(watch.seconds), "s"),
         Figure("a change until it is on an open page, longest", max(watch.seconds), "s", 2, work=seen),
         Figure("changes that a page did not show", watch.missed, "", 0),
@@ -152,6 +157,7 @@ def main() -> None:
     options.add_argument("--toolboxes", type=int, default=5000)
     options.add_argument("--servers", type=int, default=10)
     options.add_argument("--changes", type=float, default=0.02, help="share of heartbeats that tell of a change")
+    options.add_argument("--no-usage", action="store_true", help="tell nothing of what servers use")
     options.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     chosen = options.parse_args()
     print(machine())

@@ -12,6 +12,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import django
 from django.conf import settings
@@ -23,11 +24,12 @@ django.setup()
 from cryptography.hazmat.primitives import serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 from django.db import connection  # noqa: E402
-from django.db.models import Max  # noqa: E402
+from django.db.models import Count, Max, Sum  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from accounts.models import User  # noqa: E402
-from mcp_registry.models import CatalogEntry, Deployment, McpServer  # noqa: E402
+from bench.fleet.toolboxes import USAGE_SECONDS  # noqa: E402
+from mcp_registry.models import CatalogEntry, Deployment, McpServer, ServerMetric  # noqa: E402
 from toolboxes.identity.authority import certificate_authority  # noqa: E402
 from toolboxes.models import Certificate, Metric, Toolbox  # noqa: E402
 
@@ -124,7 +126,13 @@ def check(folder: Path) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_total_relation_size('toolboxes_metric'), pg_total_relation_size('toolboxes_toolbox')")
         metric_bytes, toolbox_bytes = cursor.fetchone()
+    usage: dict[str, int] = json.loads((folder / "usage.json").read_text())
+    minutes = dict(ServerMetric.objects.values_list("server__toolbox").annotate(told=Sum("seconds")))
+    servers: dict[UUID, int] = dict(McpServer.objects.values_list("toolbox").annotate(count=Count("pk")))
+    expected = {toolbox: USAGE_SECONDS * count * servers[UUID(toolbox)] for toolbox, count in usage.items()}
     told = {
+        "usage_lost": sum(abs(minutes.get(UUID(toolbox), 0.0) - seconds) > 1 for toolbox, seconds in expected.items()),
+        "usage_rows": ServerMetric.objects.count(),
         "lost": sum(stored[toolbox] < sequence for toolbox, sequence in acknowledged.items()),
         "metrics": Metric.objects.count(),
         "metric_bytes": metric_bytes,

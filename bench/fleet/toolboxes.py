@@ -1,6 +1,6 @@
 """The load: simulated toolboxes, each with its own certificate and one connection that stays open.
 
-    python -m bench.fleet.toolboxes FOLDER --seconds N [--changes SHARE]
+    python -m bench.fleet.toolboxes FOLDER --seconds N [--changes SHARE] [--no-usage]
 
 Prints a JSON object in a line when all are connected, one for each change on a watched toolbox as it is sent, and the figures at the end.
 Reads a line from its standard input before it begins to send.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import resource
 import ssl
@@ -29,6 +30,7 @@ from dtma_wire import CONTROL_PLANE_NAME, WIRE_VERSION
 
 EPOCH = 1
 INTERVAL_SECONDS = 15.0
+USAGE_SECONDS = 60.0
 WATCHED_EVERY_SECONDS = 5.0
 LIMIT_SECONDS = 10.0
 INFO = {
@@ -55,7 +57,7 @@ class Figures:
 class Toolbox:
     """One of them: what it has on it, and what was acknowledged of that."""
 
-    def __init__(self, row: dict[str, Any], head: bytes) -> None:
+    def __init__(self, row: dict[str, Any], head: bytes, *, tells_usage: bool) -> None:
         self.id: str = row["id"]
         self._servers: list[str] = row["servers"]
         self._head = head
@@ -63,6 +65,10 @@ class Toolbox:
         self._revision = EPOCH << 32
         self._changed: dict[str, dict[str, Any]] = {}
         self._one_by_one = asyncio.Lock()
+        self._usage_due = time.monotonic() + (USAGE_SECONDS * random.random() if tells_usage else math.inf)
+        self._usage: tuple[int, list[dict[str, Any]]] | None = None
+        """What is told of servers and not acknowledged: the first heartbeat that carried it, and that."""
+        self.usage_told = 0
         self.connection = Connection()
 
     @property
@@ -84,6 +90,9 @@ class Toolbox:
     async def _beat(self, figures: Figures) -> None:
         self._sequence += 1
         sequence, told = self._sequence, dict(self._changed)
+        if self._usage is None and time.monotonic() >= self._usage_due:
+            self._usage_due += USAGE_SECONDS
+            self._usage = (sequence, [_usage_of(server) for server in self._servers])
         body = self._body(told)
         figures.sent += 1
         figures.changes += bool(told)
@@ -100,6 +109,8 @@ class Toolbox:
             figures.refuse(f"HTTP {status}" if status != 200 else "resend")
             return
         self._acknowledged = sequence
+        self.usage_told += self._usage is not None
+        self._usage = None
         self._changed = {server: state for server, state in self._changed.items() if told.get(server) is not state}
 
     def _body(self, told: dict[str, dict[str, Any]]) -> bytes:
@@ -116,13 +127,23 @@ class Toolbox:
             "since": self._acknowledged,
             "load": {"cpu_percent": 100 * chance, "load": 4 * chance, "memory_used_bytes": int(2**33 * chance), "disk_used_bytes": 2**35},
         }
+        if self._usage is not None:
+            heartbeat["usage_first"], heartbeat["usage"] = self._usage
         return json.dumps(heartbeat, separators=(",", ":")).encode()
+
+
+def _usage_of(server: str) -> dict[str, Any]:
+    chance = random.random()
+    return {
+        "id": server, "seconds": USAGE_SECONDS, "cpu_percent": 100 * chance, "memory_bytes": int(2**28 * chance),
+        "memory_limit_bytes": 2**29, "received_bytes": int(2**20 * chance), "sent_bytes": int(2**18 * chance), "out_of_memory_kills": 0,
+    }  # fmt: skip
 
 
 class Fleet:
     """All of them."""
 
-    def __init__(self, folder: Path, share: float) -> None:
+    def __init__(self, folder: Path, share: float, *, tells_usage: bool) -> None:
         described = json.loads((folder / "fleet.json").read_text())
         target = urlsplit(described["intake"])
         assert target.hostname is not None
@@ -131,7 +152,7 @@ class Fleet:
         self._folder = folder
         self._share = share
         self._rows = described["toolboxes"]
-        self.toolboxes = [Toolbox(row, head) for row in self._rows]
+        self.toolboxes = [Toolbox(row, head, tells_usage=tells_usage) for row in self._rows]
         self._watched = described["watched"]
         self._turn = 0
         self.figures = Figures()
@@ -206,7 +227,7 @@ def tell(what: dict[str, Any]) -> None:
 
 
 async def run(chosen: argparse.Namespace) -> None:
-    fleet = Fleet(chosen.folder, chosen.changes)
+    fleet = Fleet(chosen.folder, chosen.changes, tells_usage=not chosen.no_usage)
     began = time.perf_counter()
     await fleet.connect()
     tell({"connected": len(fleet.toolboxes), "seconds": time.perf_counter() - began})
@@ -218,6 +239,7 @@ async def run(chosen: argparse.Namespace) -> None:
     await fleet.report(chosen.seconds)
     cpu = time.process_time() - cpu
     (chosen.folder / "acknowledged.json").write_text(json.dumps({toolbox.id: toolbox.acknowledged for toolbox in fleet.toolboxes}))
+    (chosen.folder / "usage.json").write_text(json.dumps({toolbox.id: toolbox.usage_told for toolbox in fleet.toolboxes}))
     tell({"done": vars(fleet.figures), "cpu_seconds": cpu})
 
 
@@ -227,6 +249,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, required=True)
     options.add_argument("--warm-up", type=float, default=INTERVAL_SECONDS)
     options.add_argument("--changes", type=float, default=0.02)
+    options.add_argument("--no-usage", action="store_true")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     uvloop.run(run(options.parse_args()))

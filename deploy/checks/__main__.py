@@ -17,7 +17,7 @@ CHECKS = {
     "format": [PYTHON, "-m", "ruff", "format", "--check", "."],
     "imports": [PYTHON, "-c", "from importlinter.cli import lint_imports_command as lint; lint()"],
     "migrations": [PYTHON, "-m", "deploy.checks.migrations"],
-    "django": [PYTHON, "manage.py", "check", "--fail-level", "WARNING"],
+    "django": [PYTHON, "-m", "deploy.checks.system"],
     "template style": [PYTHON, "-m", "djlint", "--lint", "--quiet", "templates"],
     "templates": [PYTHON, "-m", "deploy.checks.templates"],
     "links": [PYTHON, "-m", "deploy.checks.links"],

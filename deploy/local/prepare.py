@@ -1,4 +1,4 @@
-"""Brings the database up to date before anything is served: migrations, catalogue, demo user, enrolment of this machine, static files.
+"""Brings the database up to date before anything is served: migrations, catalogue, demo user, this machine, shared model, static files.
 
 One process for all of them: starting Django costs more than most of these do.
 """
@@ -6,7 +6,7 @@ One process for all of them: starting Django costs more than most of these do.
 import django
 from django.core.management import call_command
 
-COMMANDS = ("migrate", "load_catalog", "ensure_demo_user", "enrol_this_machine")
+COMMANDS = ("migrate", "load_catalog", "ensure_demo_user", "enrol_this_machine", "share_model")
 
 
 def main() -> None:

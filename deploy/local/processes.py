@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import ServerProxy
+from xmlrpc.client import Fault, ServerProxy
 
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
@@ -31,7 +31,7 @@ GIVE_UP_AFTER_STARTS = 3
 
 @dataclass(frozen=True)
 class Program:
-    """A program under supervisord. Later ones are stopped first."""
+    """A program under supervisord. Later ones are stopped first, and those `at_once` without waiting for each other."""
 
     name: str
     command: list[str]
@@ -39,6 +39,7 @@ class Program:
     stop_signal: str = "TERM"
     stop_seconds: int = 15
     autostart: bool = True
+    at_once: bool = False
 
     def section(self, priority: int, log: Path) -> str:
         """This program's part of supervisord's configuration."""
@@ -106,6 +107,7 @@ class Processes:
     home: Home
     daemon: subprocess.Popen[bytes]
     sockets: Path
+    programs: list[Program] = field(default_factory=list)
     _starts: dict[str, set[int]] = field(default_factory=dict)
 
     def start(self, names: Iterable[str]) -> None:
@@ -137,12 +139,26 @@ class Processes:
         """Stop every program, the last one first, and supervisord itself."""
         say("Stopping")
         if self.daemon.poll() is None:
+            with contextlib.suppress(OSError, Fault):  # where it answers no more, it is told by a signal
+                self._stop_at_once()
             self.daemon.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.daemon.wait(STOP_SECONDS)
         stop_left_behind(self.home)
         if not self.sockets.is_relative_to(self.home.path):
             shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def _stop_at_once(self) -> None:
+        """Tell those to stop that need not wait for each other, once those after them have stopped."""
+        names = [program.name for program in self.programs if program.at_once]
+        if not names:
+            return
+        for program in reversed(self.programs):
+            if program.at_once:
+                break
+            ask(self.sockets, "stopProcess", program.name)
+        for name in names:
+            ask(self.sockets, "stopProcess", name, False)
 
 
 def left_behind(home: Home) -> list[psutil.Process]:
@@ -184,7 +200,7 @@ def supervised(home: Home, programs: list[Program], environment: Mapping[str, st
             stderr=output,
             start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops all in order
         )
-    processes = Processes(home, daemon, sockets)
+    processes = Processes(home, daemon, sockets, programs)
     try:
         wait_until_up(processes)
         yield processes

@@ -36,9 +36,9 @@ class RedisServer:
         return [sys.executable, "-m", "deploy.local.redis_container", str(self.folder), str(self.port)]
 
 
-def configuration(password: str, *, bind: str, port: int, folder: str) -> str:
+def configuration(password: str, *, port: int, folder: str) -> str:
     """The whole of redis.conf. A second of writes may be lost when the machine dies: the record of all work is in PostgreSQL."""
-    return f"""bind {bind}
+    return f"""bind 127.0.0.1
 port {port}
 requirepass {password}
 dir {folder}
@@ -88,12 +88,8 @@ def ensure_redis(home: Home, port: int | None, password: str | None) -> RedisSer
         server.folder.mkdir(mode=0o700, exist_ok=True)
         file.unlink(missing_ok=True)
         file.touch(mode=0o600)
-        if program:
-            owner = os.geteuid(), os.getegid()
-            file.write_text(configuration(server.password, bind="127.0.0.1", port=port, folder=f'"{server.folder}"'))
-        else:
-            owner = container_user()
-            file.write_text(configuration(server.password, bind="0.0.0.0", port=6379, folder="/data"))  # noqa: S104 (inside the container)
+        owner = (os.geteuid(), os.getegid()) if program else container_user()
+        file.write_text(configuration(server.password, port=port, folder=f'"{server.folder}"' if program else "/data"))
         for path in (server.folder, *server.folder.rglob("*")):
             os.chown(path, *owner)
     except OSError as error:

@@ -1,56 +1,57 @@
 """Runs our Redis container for as long as this process lives: `redis_container FOLDER PORT`, started by supervisord.
 
+On a Linux machine's own engine it shares the machine's network: a published port would send each word to Redis, and each answer, through a
+process of the engine's. Where that cannot be (an engine in a virtual machine, a rootless one) its port is published on loopback.
+
 The container comes back when it dies and when the engine was restarted; a signal stops and removes it.
 """
 
 import argparse
-import signal
-import sys
+import socket
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import docker
-from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
-from requests.exceptions import RequestException
-from tenacity import RetryCallState, retry, retry_if_exception_type, wait_fixed
 
-from deploy.local.engine import connect
+from deploy.local.held import hold_until_told
 from deploy.local.home import Home
 from deploy.local.images import ensure_redis_image
 from deploy.local.redis import container_user
 from deploy.terminal import say
 
 LABEL = "io.agentopia.redis"
-STOP_SECONDS = 10
+INSIDE = 6379
+"""The port in a network of the container's own."""
 
 
 def container_name(folder: Path) -> str:
     return f"agentopia-redis-{Home(folder.parent).key}"
 
 
-def remove_container(client: docker.DockerClient, folder: Path) -> None:
-    """Stop and remove the container of this folder, if there is one; stopping lets Redis write what it holds."""
-    try:
-        container = client.containers.get(container_name(folder))
-        container.stop(timeout=STOP_SECONDS)
-        container.remove(force=True)
-    except NotFound:
-        pass
-    except APIError as error:
-        if error.status_code != 409:  # someone else is removing it
-            raise
+def shares_loopback(engine: dict[str, Any], machine: str) -> bool:
+    """Whether a container of this engine can have the machine's own loopback; ``engine`` is its info, ``machine`` our host's name."""
+    kinds = [option.partition(",")[0] for option in engine.get("SecurityOptions") or ()]
+    maps_users = "name=rootless" in kinds or "name=userns" in kinds
+    return engine.get("OSType") == "linux" and engine.get("Name") == machine and not maps_users
+
+
+def network(client: docker.DockerClient, port: int) -> dict[str, Any]:
+    """How Redis comes to this port of the machine's loopback, which its configuration names."""
+    if shares_loopback(client.info(), socket.gethostname()):
+        return {"network_mode": "host"}
+    inside = ["/data/redis.conf", "--bind", "0.0.0.0", "--port", str(INSIDE)]  # noqa: S104 (inside the container)
+    return {"ports": {f"{INSIDE}/tcp": ("127.0.0.1", port)}, "command": inside}
 
 
 def start_container(client: docker.DockerClient, folder: Path, port: int) -> Container:
     user, group = container_user()
-    return client.containers.run(
+    container = client.containers.run(
         ensure_redis_image(client),
         name=container_name(folder),
         labels={LABEL: Home(folder.parent).key},
         user=f"{user}:{group}",
-        ports={"6379/tcp": ("127.0.0.1", port)},
         volumes={str(folder): {"bind": "/data", "mode": "rw"}},
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
@@ -58,27 +59,10 @@ def start_container(client: docker.DockerClient, folder: Path, port: int) -> Con
         pids_limit=64,
         mem_limit="1g",
         detach=True,
+        **network(client, port),
     )
-
-
-def say_why(attempt: RetryCallState) -> None:
-    say(f"Trying again in a second: {attempt.outcome.exception() if attempt.outcome else 'no outcome'}")
-
-
-@retry(retry=retry_if_exception_type((DockerException, RequestException)), wait=wait_fixed(1), before_sleep=say_why)
-def hold(folder: Path, port: int) -> None:
-    """Run the container until it ends; wait for the engine as long as it is away."""
-    client = connect()
-    try:
-        remove_container(client, folder)
-        container = start_container(client, folder, port)
-        say(f"Redis runs in the container {container.name} on 127.0.0.1:{port}")
-        for line in container.logs(stream=True, follow=True):
-            sys.stdout.write(line.decode(errors="replace"))
-            sys.stdout.flush()
-        container.wait()
-    finally:
-        client.close()
+    say(f"Redis runs in the container {container.name} on 127.0.0.1:{port}")
+    return container
 
 
 def main() -> NoReturn:
@@ -86,20 +70,7 @@ def main() -> NoReturn:
     parser.add_argument("folder", type=Path)
     parser.add_argument("port", type=int)
     options = parser.parse_args()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        hold(options.folder, options.port)
-        sys.exit(1)  # supervisord starts it again
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        try:
-            remove_container(connect(), options.folder)
-        except (DockerException, RequestException) as error:
-            say(f"The container {container_name(options.folder)} could not be removed: {error}")
+    hold_until_told(container_name(options.folder), partial(start_container, folder=options.folder, port=options.port))
 
 
 if __name__ == "__main__":

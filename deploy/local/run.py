@@ -25,8 +25,9 @@ from deploy.local.errors import LaunchError
 from deploy.local.home import Home, open_home
 from deploy.local.images import ensure_base
 from deploy.local.processes import ROOT, Processes, Program, supervised
-from deploy.local.redis import is_free
+from deploy.local.redis import free_port, is_free
 from deploy.local.services import Services, ensure_services
+from deploy.model.installed import Installed, folder_of
 from deploy.terminal import say
 
 READY_SECONDS = 120
@@ -54,19 +55,24 @@ def check_port(port: int) -> None:
 def application_programs(home: Home, port: int) -> list[Program]:
     """What runs on top of PostgreSQL and Redis; started only once the database is up to date."""
     python = sys.executable
-    web = ["uvicorn", "agentopia.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
+    http = ["--http", "lean_http.joining:JoiningProtocol", "--no-proxy-headers"]
+    web = ["uvicorn", "agentopia.asgi:application", "--host", "127.0.0.1", "--port", str(port), *http]
     alone = ["--without-mingle", "--without-gossip"]  # one worker has no neighbours to wait for
-    worker = ["celery", "--app", "agentopia", "worker", "--pool", "threads", "--concurrency", "16", "--loglevel", "INFO", *alone]
+    celery = ["celery", "--app", "agentopia", "worker", "--pool", "threads", "--loglevel", "INFO", *alone]
+    worker = [*celery, "--concurrency", "16"]
+    runner = [*celery, "--concurrency", "64", "--queues", "runs", "--hostname", "runner@%h"]
     beat = ["celery", "--app", "agentopia", "beat", "--schedule", str(home.path / "celerybeat-schedule"), "--pidfile="]
     return [
-        Program("intake", [python, "-m", "agentopia.intake"], autostart=False),
+        Program("intake", [python, "-m", "agentopia.intake"], autostart=False, at_once=True),
         Program(
             "web",
             [python, "-m", *web, "--ws", "websockets", "--lifespan", "on", "--no-access-log", "--timeout-graceful-shutdown", "5"],
             autostart=False,
+            at_once=True,
         ),
-        Program("worker", [python, "-m", *worker], autostart=False),
-        Program("beat", [python, "-m", *beat], autostart=False),
+        Program("worker", [python, "-m", *worker], autostart=False, at_once=True),
+        Program("runner", [python, "-m", *runner], autostart=False, at_once=True),
+        Program("beat", [python, "-m", *beat], autostart=False, at_once=True),
         Program("dtma", [python, "-m", "dtma", "--home", str(home.dtma)], stop_seconds=30, autostart=False),
     ]
 
@@ -141,18 +147,31 @@ def stop_servers(home: Home) -> None:
         say(f"Docker does not answer, so the MCP servers' containers were not stopped: {error}")
 
 
-def serve(home: Home, services: Services, port: int, url: str) -> NoReturn:
+def model_programs(home: Home, state: dict[str, Any], environment: dict[str, str]) -> list[Program]:
+    """The embedded model, where `make model` has installed it: its address goes into `environment`, and its port is noted in `state`."""
+    folder = folder_of(home.path)
+    if Installed.of(folder) is None or os.environ.get("EMBEDDED_MODEL_URL"):
+        return []
+    port = state.get("model_port")
+    state["model_port"] = port = port if port and is_free(port) else free_port()
+    environment["EMBEDDED_MODEL_URL"] = f"http://127.0.0.1:{port}/v1"
+    command = [sys.executable, "-m", "deploy.model.container", str(folder), str(port)]
+    return [Program("model", command, stop_seconds=30, autostart=False, at_once=True)]
+
+
+def serve(home: Home, services: Services, state: dict[str, Any], port: int, url: str) -> NoReturn:
     """Run everything until supervisord ends, which is an error, or a signal ends this process. Raises LaunchError."""
     environment = {"AGENTOPIA_HOME": str(home.path), "PORT": str(port), "DJANGO_SETTINGS_MODULE": "agentopia.settings"}
-    applications = application_programs(home, port)
-    with supervised(home, [*services.programs, *applications], environment) as processes:
+    applications, extras = application_programs(home, port), model_programs(home, state, environment)
+    home.write_state({**state, "port": port})
+    with supervised(home, [*services.programs, *applications, *extras], environment) as processes:
         if services.programs:
             say(f"Starting {' and '.join(program.name for program in services.programs)}")
         services.wait(processes)
         say("Preparing the database and the catalogue")
         prepare(home, environment)
-        say("Starting the web server, the intake, the worker, the scheduler and this machine's toolbox")
-        processes.start(program.name for program in applications)
+        say("Starting the web server, the intake, the workers, the scheduler and this machine's toolbox")
+        processes.start(program.name for program in [*applications, *extras])  # what is extra is not waited for
         wait_until_ready(processes, applications, url)
         say(f"Agentopia is ready at {url}")
         processes.daemon.wait()
@@ -175,9 +194,8 @@ def run() -> None:
         except LaunchError as error:  # servers from images that exist already can be deployed all the same
             say(f"MCP servers from npm and PyPI cannot be built yet: {error}")
         client.close()
-        home.write_state({**state, "port": port})
         try:
-            serve(home, services, port, url)
+            serve(home, services, state, port, url)
         finally:
             stop_servers(home)
 

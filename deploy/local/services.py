@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import docker
@@ -90,14 +90,17 @@ def check_redis(url: str) -> None:
         raise LaunchError(f"REDIS_URL does not lead to a Redis that lets us in: {told(error, url)}") from error
 
 
-def ensure_services(home: Home, state: dict[str, Any], client: docker.DockerClient) -> Services:
-    """Make both ready to be started, or check those that the environment names, and note them in `state`. Raises LaunchError."""
+def ensure_services(home: Home, state: dict[str, Any], client: docker.DockerClient, *, durable: bool = True) -> Services:
+    """Make both ready to be started, or check those that the environment names, and note them in `state`. Raises LaunchError.
+
+    Of one that is not ``durable``, what was written last may be gone, and all of it broken, after a crash of the machine.
+    """
     database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
     cluster = server = None
     if database_url:
         check_database(database_url)
     else:
-        cluster = ensure_cluster(home)
+        cluster = replace(ensure_cluster(home), durable=durable)
         database_url = cluster.url()
     if redis_url:
         check_redis(redis_url)

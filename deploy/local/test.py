@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+import pytest
+
 from deploy.debian import AptError, install_packages
 from deploy.local.engine import ensure_engine
 from deploy.local.errors import LaunchError
@@ -17,6 +19,8 @@ from deploy.local.processes import ROOT, supervised
 from deploy.local.run import end_on_signals
 from deploy.local.services import ensure_services
 
+BUSY = ("tests/e2e", "tests/fleet", "tests/deploy", "tests/dtma", "tests/toolboxes/install", "tests/conformance", "tests/gateway")
+"""Tests of whole installations, machines and containers."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -64,11 +68,15 @@ def ensure_driver() -> None:
         raise LaunchError(f"playwright, which drives Chromium in the tests, does not run: {tried.stderr.strip()}")
 
 
-def shared_out(arguments: list[str]) -> list[str]:
-    """The whole suite is run by several processes: much of it waits for containers."""
+def passes(arguments: list[str]) -> list[list[str]]:
+    """What pytest is started with, one after the other. The whole suite is run by several processes: first what keeps the processors
+    busy, then the rest, much of which waits for a database.
+    """
     if arguments:
-        return arguments
-    return [f"--numprocesses={max(2, os.cpu_count() or 1)}", "--dist=loadgroup", "--no-loadscope-reorder"]
+        return [arguments]
+    processors, spread = max(2, os.cpu_count() or 1), ["--dist=loadgroup", "--no-loadscope-reorder"]
+    busy = [f"--numprocesses={processors}", *spread, *BUSY]
+    return [busy, [f"--numprocesses={processors + 1}", *spread, *(f"--ignore={folder}" for folder in BUSY)]]
 
 
 def ensure_programs() -> None:
@@ -81,10 +89,21 @@ def ensure_programs() -> None:
             raise LaunchError(f"The tests need {', '.join(missing)}: {error}") from error
 
 
+def run_all(arguments: list[str], environment: dict[str, str]) -> int:
+    """The exit code of all passes: a failed test ends none of them, anything else ends all."""
+    worst = 0
+    for given in passes(arguments):
+        code = run_pytest(given, environment)
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return code
+        worst = max(worst, code)
+    return worst
+
+
 def run_pytest(arguments: list[str], environment: dict[str, str]) -> int:
     """pytest's exit code. Ctrl-C reaches pytest by itself; another signal is handed on, so that its fixtures clean up."""
     tests = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *shared_out(arguments)], cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL
+        [sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL
     )
 
     def hand_on(number: int, frame: FrameType | None) -> None:
@@ -107,7 +126,7 @@ def test(arguments: list[str]) -> int:
         ensure_driver()
         ensure_programs()
         state = home.read_state()
-        services = ensure_services(home, state, client)
+        services = ensure_services(home, state, client, durable=False)
         client.close()
         home.write_state(state)
         with supervised(home, services.programs, {}) as processes:
@@ -119,7 +138,7 @@ def test(arguments: list[str]) -> int:
                 "SECRET_KEY": state["secret_key"],
                 "CHROMIUM": browser,
             }
-            return run_pytest(arguments, environment)
+            return run_all(arguments, environment)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dtma.builds.building import MakeRoom, Workshop
 from dtma.builds.ledger import Ledger, Use
+from dtma.builds.lookup import Lookup
 from dtma.builds.recipes import kitchen_of, server_recipe
 from dtma.builds.shared import Report
 from dtma.builds.shelf import Shelf
@@ -46,7 +47,9 @@ class Builder:
         nuget_feed: str | None = None,
     ) -> None:
         self._ledger = ledger or Ledger(home)
-        self._shelf = Shelf(engine, self._ledger, Workshop(engine, home, make_room))
+        workshop = Workshop(engine, home, make_room)
+        self._shelf = Shelf(engine, self._ledger, workshop)
+        self.packages = Lookup(self._shelf, workshop)
         self._dotnet: Dotnet | None = None
         self._nuget = functools.partial(_dotnet, self._shelf, home / "nuget", runtime_image=dotnet_runtime_image, feed=nuget_feed)
         shutil.rmtree(home / "nuget", ignore_errors=True)  # what a DTMA that was killed left behind

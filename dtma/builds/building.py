@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from dtma.errors import EngineUnavailable, Failure
 from dtma_wire import Phase
 
 MAX_CONCURRENT_BUILDS = 2
+MAX_CONCURRENT_QUESTIONS = 2
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
 DEBIAN = "debian:bookworm-slim"
 CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
@@ -31,6 +34,7 @@ class Workshop:
         self._client = BuildClient(engine.url, home)
         self._make_room = make_room
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_BUILDS)
+        self._questions = asyncio.Semaphore(MAX_CONCURRENT_QUESTIONS)  # they are short and must not wait for what is long
 
     async def build(self, recipe: Recipe, report: Report) -> str:
         """Build one image; returns its name."""
@@ -49,6 +53,17 @@ class Workshop:
             await self._run([*command, str(recipe.context)], recipe.what, report)
         await self._remove_loser(await asyncio.to_thread(_taken, written), recipe.tag)
         return recipe.tag
+
+    async def answer(self, context: Path, arguments: dict[str, str], what: str) -> str:
+        """What a build that makes no image leaves in ``/answer.json``."""
+        async with self._questions:
+            await self._make_room()
+            with tempfile.TemporaryDirectory(dir=self._client.configuration) as folder:
+                command = [await self._client.path(), "build", "--progress=plain", "--output", f"type=local,dest={folder}"]
+                for name, value in arguments.items():
+                    command += ["--build-arg", f"{name}={value}"]
+                await self._run([*command, *_ca_secret(), str(context)], what, _ignore)
+                return await asyncio.to_thread(_read, Path(folder) / "answer.json")
 
     async def make_debian(self, report: Report) -> str:
         """Make Debian's slim image, where it cannot be pulled."""
@@ -85,6 +100,15 @@ class Workshop:
         named = await self._engine.images.find(tag)
         if named is not None and named.id != built:
             await self._engine.images.remove(built)
+
+
+def _read(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(MAX_ANSWER_BYTES)
+
+
+def _ignore(detail: str, fraction: float | None) -> None:
+    """Nobody watches."""
 
 
 def _taken(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dtma.mcp.messages import Message
+from mcp_protocol.messages import Message
 
 
 class Answered:

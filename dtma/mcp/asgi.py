@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import Receive, Send
 
-from dtma.mcp.messages import INVALID_REQUEST, PARSE_ERROR, Message, encode, failure, parse
-from dtma.tasks import cancelled
+from dtma.mcp.messages import parse
+from mcp_protocol.messages import INVALID_REQUEST, PARSE_ERROR, Message, encode, failure
 
 JSON = (b"content-type", b"application/json")
 MAX_BATCH = 100
@@ -26,6 +26,8 @@ class BodyTooLarge(Exception):
     """The request's body is larger than ``MAX_BODY_BYTES``."""
 
 
+WATCHED_AFTER_SECONDS = 0.03
+"""Most answers are there sooner, and nobody has to watch whether their client leaves."""
 RETRY_SECONDS = b"5"
 """What clients are told that come when there is no room."""
 
@@ -128,22 +130,43 @@ async def respond(send: Send, status: HTTPStatus | int, *headers: tuple[bytes, b
 
 
 async def while_connected(receive: Receive, work: Coroutine[None, None, None]) -> None:
-    """Do the work, but cancel it when the client leaves. The request's body must have been read."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_disconnected(receive))
+    """Do the work, but cancel it soon after the client left. The request's body must have been read."""
+    working = asyncio.current_task()
+    assert working is not None
+    watch = _Watch(receive, working)
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await work
+    except asyncio.CancelledError:
+        if not watch.left or working.uncancel() > 0:  # somebody else wants it to end
+            raise
     finally:
-        leaving.cancel()
-        if not working.done():
-            await cancelled(working)
-    if not working.cancelled():
-        working.result()
+        watch.end()
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+class _Watch:
+    """Cancels a task when the client leaves: ``left``. A task of its own waits for that, where the answer is not there at once."""
+
+    def __init__(self, receive: Receive, working: asyncio.Task[Any]) -> None:
+        self.left = False
+        self._receive = receive
+        self._working = working
+        self._watching: asyncio.Task[None] | None = None
+        self._soon = asyncio.get_running_loop().call_later(WATCHED_AFTER_SECONDS, self._begin)
+
+    def end(self) -> None:
+        """The work is done."""
+        self._soon.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def _begin(self) -> None:
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        self._working.cancel()
 
 
 def _host(url: str) -> str | None:

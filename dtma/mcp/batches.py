@@ -10,7 +10,7 @@ from starlette.types import Send
 
 from dtma.mcp.asgi import JSON, Refused, respond
 from dtma.mcp.connection import Exchange
-from dtma.mcp.messages import INVALID_REQUEST, Message, encode, failure, is_response
+from mcp_protocol.messages import INVALID_REQUEST, Message, encode, failure, is_response
 
 BATCHES = "2025-03-26"
 

@@ -21,22 +21,7 @@ from dtma.errors import EngineUnavailable
 from dtma.mcp.calls import Call
 from dtma.mcp.connection import Client, Era
 from dtma.mcp.gate import Gate
-from dtma.mcp.messages import (
-    BUSY,
-    INVALID_PARAMS,
-    SERVER_GONE,
-    Message,
-    RpcError,
-    encode,
-    failure,
-    is_response,
-    meta_of,
-    notification,
-    params_of,
-    parse,
-    result_in,
-    success,
-)
+from dtma.mcp.messages import BUSY, SERVER_GONE, RpcError, parse, result_in
 from dtma.mcp.notices import Notices
 from dtma.mcp.outbox import Full, Outbox
 from dtma.mcp.questions import Questions, can_be_asked
@@ -45,6 +30,7 @@ from dtma.mcp.versions import OURSELVES, enveloped
 from dtma.mcp.wishes import METHODS as WISHES
 from dtma.mcp.wishes import Wishes
 from dtma.observing.cost import Meter
+from mcp_protocol.messages import INVALID_PARAMS, Message, encode, failure, is_response, meta_of, notification, params_of, success
 
 MAX_OPEN_CALLS = 1000
 ABANDONED_SECONDS = 10.0

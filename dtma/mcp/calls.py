@@ -7,9 +7,10 @@ from collections import deque
 from typing import Any, Protocol
 
 from dtma.mcp.connection import Client
-from dtma.mcp.messages import Message, meta_of, params_of
-from dtma.mcp.versions import INTERACTIVE, LOG_LEVEL, SUBSCRIPTION
+from dtma.mcp.versions import INTERACTIVE
 from dtma.observing.cost import Measurement
+from mcp_protocol.messages import Message, meta_of, params_of
+from mcp_protocol.versions import LOG_LEVEL, SUBSCRIPTION
 
 MAX_WAITING = 1000
 MAX_WAITING_BYTES = 16 * 1024 * 1024

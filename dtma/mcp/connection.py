@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
-from dtma.mcp.messages import Message
+from mcp_protocol.messages import Message
 
 
 class Era(StrEnum):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dtma.mcp.connection import Client, Connection, Exchange
-from dtma.mcp.messages import (
+from dtma.mcp.questions import offers
+from dtma.mcp.versions import at_least
+from mcp_protocol.messages import (
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     RESOURCE_NOT_FOUND,
@@ -16,8 +18,7 @@ from dtma.mcp.messages import (
     params_of,
     success,
 )
-from dtma.mcp.questions import offers
-from dtma.mcp.versions import LOG_LEVEL, SERVER_INFO, at_least
+from mcp_protocol.versions import LOG_LEVEL, SERVER_INFO
 
 _CACHEABLE = frozenset({"tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"})
 

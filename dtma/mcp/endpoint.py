@@ -12,12 +12,13 @@ from dtma.mcp.asgi import Refused, check_content_type, check_origin, messages_in
 from dtma.mcp.connection import Connections, Era
 from dtma.mcp.errands import Errands
 from dtma.mcp.interpreter import Interpreter
-from dtma.mcp.messages import Message, meta_of, params_of
 from dtma.mcp.session_front import SessionFront
 from dtma.mcp.sessions import Session, Sessions
 from dtma.mcp.stateless_front import StatelessFront
 from dtma.mcp.stateless_rules import ParameterHeaders, unsupported
-from dtma.mcp.versions import ALL_VERSIONS, VERSION, era_of
+from dtma.mcp.versions import era_of
+from mcp_protocol.messages import Message, meta_of, params_of
+from mcp_protocol.versions import VERSION
 
 
 class Endpoint:
@@ -84,7 +85,7 @@ class Endpoint:
         if era is Era.STATELESS or (unsure and VERSION in meta_of(params_of(message))):
             await self._stateless.post(headers, message, receive, send)
         elif era is None:
-            raise unsupported(version, message.get("id"), ALL_VERSIONS)
+            raise unsupported(version, message.get("id"))
         else:
             await self._handshake.post(headers, message, receive, send)
 

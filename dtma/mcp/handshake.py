@@ -9,9 +9,11 @@ from typing import Any, Protocol
 
 from dtma.errors import Failure
 from dtma.mcp.connection import Era
-from dtma.mcp.messages import Message, RpcError
-from dtma.mcp.versions import OURSELVES, STATELESS_VERSIONS, VERSIONS
+from dtma.mcp.messages import RpcError
+from dtma.mcp.versions import OURSELVES
 from dtma_wire import Phase
+from mcp_protocol.messages import Message
+from mcp_protocol.versions import STATELESS_VERSIONS, VERSIONS
 
 MAX_PAGES = 100
 

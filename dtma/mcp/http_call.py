@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import aiohttp
-
 from dtma.mcp.connection import Client
 from dtma.mcp.http_exchange import events_of, rpc_messages
-from dtma.mcp.messages import METHOD_NOT_FOUND, Message, failure, is_response, meta_of, params_of, success
 from dtma.mcp.questions import offers
 from dtma.observing.cost import Measurement
+from lean_http import Answer
+from mcp_protocol.messages import METHOD_NOT_FOUND, Message, failure, is_response, meta_of, params_of, success
 
 RESUME_SECONDS = 1.0
 """How long to wait before an answer that broke off is resumed, where the server does not say."""
@@ -42,7 +41,7 @@ class HttpCall:
         self.complete = True
         return {**with_cost(response, self.measurement), "id": self.theirs}
 
-    async def messages(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Message]:
+    async def messages(self, response: Answer) -> AsyncGenerator[Message]:
         """What an event stream says in this call, up to the response."""
         async for event in events_of(response):
             self.last_event = event.id or self.last_event

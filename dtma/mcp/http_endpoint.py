@@ -13,7 +13,9 @@ from dtma.mcp.asgi import Refused, check_origin, read_whole, respond
 from dtma.mcp.connection import Era
 from dtma.mcp.http_passthrough import PassThrough
 from dtma.mcp.http_server import HttpServer
-from dtma.mcp.versions import STATELESS_VERSIONS
+from mcp_protocol.versions import STATELESS_VERSIONS
+
+_FIRST_STATELESS = min(STATELESS_VERSIONS).encode()
 
 
 class HttpEndpoint:
@@ -26,13 +28,14 @@ class HttpEndpoint:
         self._direct = PassThrough(server.upstream, server.meter, server.tools_changed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
+        headers = dict(scope["headers"])
         era = era_of_client(headers)
         if (self._per_session and era is Era.HANDSHAKE) or not await self._server.speaks(era):
             await self._translated(scope, receive, send)
             return
         try:
-            check_origin(headers)
+            if b"origin" in headers:  # programs send none
+                check_origin(Headers(scope=scope))
             body = await read_whole(receive)
         except Refused as refused:
             await respond(send, refused.status, *refused.headers, body=refused.body)
@@ -41,7 +44,6 @@ class HttpEndpoint:
             await self._direct(scope, body, receive, send)
 
 
-def era_of_client(headers: Headers) -> Era:
+def era_of_client(headers: dict[bytes, bytes]) -> Era:
     """The era of a request: those of the stateless era name their version, and so do those of later ones."""
-    version = headers.get("mcp-protocol-version", "")
-    return Era.STATELESS if version >= min(STATELESS_VERSIONS) else Era.HANDSHAKE
+    return Era.STATELESS if headers.get(b"mcp-protocol-version", b"") >= _FIRST_STATELESS else Era.HANDSHAKE

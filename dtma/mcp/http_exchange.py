@@ -7,14 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
-import aiohttp
-
 from dtma.errors import Failure
 from dtma.mcp.asgi import MAX_BODY_BYTES
-from dtma.mcp.http_upstream import AnswerTooLarge, whole
-from dtma.mcp.messages import SERVER_GONE, Message, failure, is_response, parse, result_in
-from dtma.mcp.sse_events import Blocks, Event, EventTooLarge, event_of
+from dtma.mcp.messages import SERVER_GONE, parse, result_in
 from dtma.tasks import cancelled
+from lean_http import Answer, HttpError, TooLarge
+from mcp_protocol.event_streams import Blocks, Event, EventTooLarge, event_of
+from mcp_protocol.messages import Message, failure, is_response
 
 MAX_WAITING = 16
 """So many messages wait here at most; then the server is not read until somebody fetches one."""
@@ -72,13 +71,15 @@ class HttpExchange:
                     self._complete = is_response(message)
                     await self._inbox.put(message)
             problem = "Its answer ended without a response."
-        except aiohttp.ClientError as error:
+        except TooLarge as error:
+            problem = f"Its answer has {error}."
+        except HttpError as error:
             problem = f"It does not answer: {error}"
         except NotMcp as error:
             problem = str(error)
         except Failure as error:
             problem = error.reason
-        except (AnswerTooLarge, EventTooLarge):
+        except EventTooLarge:
             problem = f"Its answer has more than {MAX_BODY_BYTES // (1024 * 1024)} MB."
         if not self._complete:
             self._complete = True
@@ -100,25 +101,28 @@ async def at_once(response: Message) -> AsyncGenerator[Message]:
     yield response
 
 
-async def events_of(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+async def events_of(response: Answer) -> AsyncIterator[Event]:
     """The events of a stream; raises ``EventTooLarge``."""
     blocks = Blocks(MAX_BODY_BYTES)
-    async for chunk in response.content.iter_any():
+    async for chunk in response.pieces():
         for block in blocks.feed(chunk):
             yield event_of(block)
 
 
-async def message_of(response: aiohttp.ClientResponse, request_id: Any) -> Message:
-    """The one message of an answer that is no event stream; raises ``NotMcp``. Errors get the request's id where they have none."""
-    messages = rpc_messages(await whole(response))
+async def message_of(response: Answer, request_id: Any) -> Message:
+    """The one message of an answer that is no event stream; raises ``NotMcp`` or ``HttpError``. Errors get the request's id where they
+    have none.
+    """
+    messages = rpc_messages(await response.read(MAX_BODY_BYTES))
     for message in messages:
         if is_response(message) and message.get("id") == request_id:
             return message
         if "error" in message and message.get("id") is None:
             return {**message, "id": request_id}
-    where = response.headers.get("Location")
+    where = response.headers.get(b"location")
     if where is not None and 300 <= response.status < 400:
-        raise NotMcp(f"It redirects to {where[:200]}: its transport needs that path.")
+        named = where[:200].decode(errors="replace")
+        raise NotMcp(f"It redirects to {named}: its transport needs that path.")
     raise NotMcp(f"It answered with HTTP {response.status} and no MCP message.")
 
 

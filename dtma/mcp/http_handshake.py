@@ -17,11 +17,12 @@ from dtma.mcp.handshake import initialize
 from dtma.mcp.http_call import HttpCall, ignore, key_of, refusal
 from dtma.mcp.http_exchange import HttpExchange, NotMcp, at_once, events_of, message_of, result_of, rpc_messages
 from dtma.mcp.http_session import EVENTS, HttpSession
-from dtma.mcp.http_upstream import HttpUpstream, drained, is_event_stream
-from dtma.mcp.messages import Message, RpcError, encode, is_response, notification, params_of, success
+from dtma.mcp.http_upstream import HttpUpstream
+from dtma.mcp.messages import RpcError
 from dtma.mcp.wishes import METHODS as WISHES
 from dtma.mcp.wishes import Wishes
 from dtma.observing.cost import Meter
+from mcp_protocol.messages import Message, encode, is_response, notification, params_of, success
 
 TELL_SECONDS = 10.0
 """How long the server may take to accept what it need not answer."""
@@ -111,14 +112,14 @@ class HandshakeConnection:
     async def listen(self) -> bool:
         """Take what belongs to no call, until the stream ends; False if this server has no such stream.
 
-        Raises ``aiohttp.ClientError``, ``EventTooLarge`` or ``Failure``.
+        Raises ``HttpError``, ``EventTooLarge`` or ``Failure``.
         """
         session = await self.begin()
         async with self._upstream.open("GET", [*session.identity, EVENTS]) as response:
             if response.status == 404 and session.id is not None:
                 await self.begin(instead_of=session)
                 return True
-            if not is_event_stream(response):
+            if not response.is_stream:
                 return False
             async for event in events_of(response):
                 for message in rpc_messages(event.data):
@@ -178,12 +179,12 @@ class HandshakeConnection:
                 if response.status == 404 and session.id is not None and not ended:
                     session = await self.begin(instead_of=session)
                     continue
-                if not is_event_stream(response):
+                if not response.is_stream:
                     yield call.back(await message_of(response, call.ours))
                     return
                 async for message in call.messages(response):
                     yield message
-                await drained(response)
+                response.finish()
             break
         async for message in self._resumed(call, session):
             yield message
@@ -195,11 +196,11 @@ class HandshakeConnection:
             await asyncio.sleep(call.retry_seconds)
             before = call.last_event
             async with self._upstream.open("GET", [*session.identity, EVENTS, ("Last-Event-ID", before)]) as response:
-                if not is_event_stream(response):
+                if not response.is_stream:
                     raise NotMcp(f"Its answer broke off and cannot be resumed (HTTP {response.status}).")
                 async for message in call.messages(response):
                     yield message
-                await drained(response)
+                response.finish()
             in_vain = in_vain + 1 if call.last_event == before else 0
 
     async def _tell(self, message: Message) -> None:

@@ -17,9 +17,10 @@ from dtma.mcp.http_handshake import HandshakeConnection
 from dtma.mcp.http_stateless import StatelessConnection
 from dtma.mcp.http_upstream import HttpUpstream
 from dtma.mcp.http_watch import keep_listening, subscribe
-from dtma.mcp.messages import Message, RpcError
+from dtma.mcp.messages import RpcError
 from dtma.observing.cost import Meter
 from dtma.tasks import background, cancelled
+from mcp_protocol.messages import Message
 
 PROBE_SECONDS = 10.0
 LEAVE_SECONDS = 1.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-import aiohttp
-
 from dtma.mcp.http_exchange import NotMcp, events_of, message_of, rpc_messages
-from dtma.mcp.http_upstream import CONNECT_SECONDS, AnswerTooLarge, HttpUpstream, is_event_stream
-from dtma.mcp.messages import Message, RpcError, encode
-from dtma.mcp.sse_events import EventTooLarge
-from dtma.mcp.versions import VERSIONS
+from dtma.mcp.http_upstream import CONNECT_SECONDS, HttpUpstream
+from dtma.mcp.messages import RpcError
+from lean_http import Answer, HttpError
+from mcp_protocol.event_streams import EventTooLarge
+from mcp_protocol.messages import Message, encode
+from mcp_protocol.versions import VERSIONS
 
 JSON_HEADERS = (("Content-Type", "application/json"), ("Accept", "application/json, text/event-stream"))
 EVENTS = ("Accept", "text/event-stream")
@@ -52,11 +52,12 @@ class HttpSession:
             message["params"] = params
         try:
             async with self._upstream.open("POST", self.headers, encode(message)) as response:
-                self.id = response.headers.get("Mcp-Session-Id", self.id)
+                if (named := response.headers.get(b"mcp-session-id")) is not None:
+                    self.id = named.decode(errors="surrogateescape")
                 answer = await _response(response, number)
-        except aiohttp.ClientError as error:
+        except HttpError as error:
             raise RpcError({"code": 0, "message": f"its HTTP answer to {method} broke off ({error})"}) from error
-        except (NotMcp, AnswerTooLarge, EventTooLarge) as error:
+        except (NotMcp, EventTooLarge) as error:
             raise RpcError({"code": 0, "message": str(error).rstrip(".") or "its answer is too large"}) from error
         if "error" in answer:
             raise RpcError(answer["error"])
@@ -77,7 +78,7 @@ class HttpSession:
             # One that hangs takes no message either: cancelling a call there must have an end.
             async with asyncio.timeout(TAKEN_SECONDS), self._upstream.open("POST", self.headers, encode(message)) as response:
                 await response.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (HttpError, TimeoutError) as error:
             raise RpcError({"code": 0, "message": f"it did not take a message ({error})"}) from error
 
     async def leave(self) -> None:
@@ -87,12 +88,12 @@ class HttpSession:
         try:
             async with asyncio.timeout(CONNECT_SECONDS), self._upstream.open("DELETE", self.headers) as response:
                 await response.read()
-        except (aiohttp.ClientError, TimeoutError):
+        except (HttpError, TimeoutError):
             return
 
 
-async def _response(response: aiohttp.ClientResponse, request_id: int) -> Message:
-    if not is_event_stream(response):
+async def _response(response: Answer, request_id: int) -> Message:
+    if not response.is_stream:
         return await message_of(response, request_id)
     async for event in events_of(response):
         for message in rpc_messages(event.data):

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
-
-import aiohttp
 
 from dtma.mcp.connection import Client, Era
 from dtma.mcp.handshake import discover
 from dtma.mcp.http_call import ignore, key_of, with_cost
 from dtma.mcp.http_exchange import HttpExchange, events_of, message_of, result_of, rpc_messages
 from dtma.mcp.http_session import JSON_HEADERS
-from dtma.mcp.http_upstream import HttpUpstream, drained, is_event_stream
-from dtma.mcp.messages import Message, encode, is_response, meta_of, params_of
-from dtma.mcp.versions import CAPABILITIES, CLIENT_INFO, NAMED, OURSELVES, STATELESS_VERSIONS, VERSION
+from dtma.mcp.http_upstream import HttpUpstream
+from dtma.mcp.versions import OURSELVES
 from dtma.observing.cost import Measurement, Meter
+from lean_http import Answer
+from mcp_protocol.headers import header_value, parameter_headers, rules_of
+from mcp_protocol.messages import Message, encode, is_response, meta_of, params_of
+from mcp_protocol.versions import CAPABILITIES, CLIENT_INFO, NAMED, STATELESS_VERSIONS, VERSION
 
-_PLAIN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?|")
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ENVELOPE: Message = {VERSION: STATELESS_VERSIONS[0], CAPABILITIES: {}, CLIENT_INFO: OURSELVES}
 
 
@@ -103,13 +100,13 @@ class StatelessConnection:
 
     async def _answer(self, request: Message) -> AsyncGenerator[Message]:
         async with self._upstream.open("POST", [*JSON_HEADERS, *self._routing(request)], encode(request)) as response:
-            if not is_event_stream(response):
+            if not response.is_stream:
                 yield await message_of(response, request["id"])
                 return
             async for message in self._told(response, request["id"]):
                 yield message
 
-    async def _told(self, response: aiohttp.ClientResponse, request_id: Any) -> AsyncGenerator[Message]:
+    async def _told(self, response: Answer, request_id: Any) -> AsyncGenerator[Message]:
         """What an event stream says, up to the response. Servers of this era make no requests."""
         async for event in events_of(response):
             for message in rpc_messages(event.data):
@@ -117,7 +114,7 @@ class StatelessConnection:
                     yield message
                 elif is_response(message) and message.get("id") == request_id:
                     yield message
-                    await drained(response)
+                    response.finish()
                     return
 
     def _routing(self, request: Message) -> Iterator[tuple[str, str]]:
@@ -130,29 +127,7 @@ class StatelessConnection:
             yield "Mcp-Name", header_value(name)
         if method == "tools/call":
             schema = next((tool.get("inputSchema") for tool in self._tools() if tool.get("name") == name), None)
-            yield from _arguments_as_headers(schema, params.get("arguments"))
-
-
-def header_value(text: str) -> str:
-    """A text as a header: as it is, or in base64 where it would not come through (2026-07-28, transports, value encoding)."""
-    if _PLAIN.fullmatch(text) and not (text.startswith("=?base64?") and text.endswith("?=")):
-        return text
-    return f"=?base64?{base64.b64encode(text.encode(errors='replace')).decode()}?="
-
-
-def _arguments_as_headers(schema: Any, arguments: Any) -> Iterator[tuple[str, str]]:
-    """``Mcp-Param-*`` for the arguments whose schema has ``x-mcp-header``, in nested objects too."""
-    properties = schema.get("properties") if isinstance(schema, dict) else None
-    if not isinstance(properties, dict) or not isinstance(arguments, dict):
-        return
-    for name, definition in properties.items():
-        value = arguments.get(name)
-        if not isinstance(definition, dict) or value is None:
-            continue
-        header = definition.get("x-mcp-header")
-        if isinstance(header, str) and _TOKEN.fullmatch(header) and isinstance(value, str | int | float):
-            yield f"Mcp-Param-{header}", header_value(str(value).lower() if isinstance(value, bool) else str(value))
-        yield from _arguments_as_headers(definition, value)
+            yield from parameter_headers(params.get("arguments"), rules_of(schema))
 
 
 async def _nobody_asked(response: Message) -> None:

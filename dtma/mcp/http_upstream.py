@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import io
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-import aiohttp
 from yarl import URL
 
-from dtma.mcp.asgi import MAX_BODY_BYTES
 from dtma_wire import HttpTransport, SseTransport
+from lean_http import Answer, Client, Peer
 
 CONNECT_SECONDS = 5.0
 RETRY_SECONDS = 0.05
 KEEPALIVE_SECONDS = 4.0
 """Less than what common servers use (5 s), so that a request seldom meets a connection that is being closed."""
-DRAIN_SECONDS = 1.0
-LARGE_BODY_BYTES = 512 * 1024
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 type Headers = Iterable[tuple[str, str]]
-
-
-class AnswerTooLarge(Exception):
-    """The server's answer is larger than a message may be."""
 
 
 class HttpUpstream:
@@ -38,16 +32,19 @@ class HttpUpstream:
         """How many requests of clients wait for their answer."""
         self._address = address
         self.port = transport.port
-        self.url = URL(f"http://{address}:{transport.port}{transport.path}", encoded=True)
+        self._url = URL(f"http://{address}:{transport.port}{transport.path}", encoded=True)
+        self._target = self._url.raw_path_qs.encode()
         has_port = transport.host.rpartition("]")[2].count(":") > 0
         self._host = transport.host if has_port else f"{transport.host}:{transport.port}"
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-            skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
+        self._http = Client(
+            Peer(
+                host=address,
+                port=transport.port,
+                authority=self._host,
+                idle_seconds=KEEPALIVE_SECONDS,
+                connect_seconds=CONNECT_SECONDS,
+                lenient=True,
+            )
         )
 
     async def wait_until_listening(self) -> None:
@@ -62,27 +59,30 @@ class HttpUpstream:
                 writer.close()
                 return
 
-    def within(self, reference: str) -> URL:
-        """An address that the server names, on the container; raises ``ValueError`` for one anywhere else."""
-        named = self.url.join(URL(reference))
-        if named.scheme != self.url.scheme or f"{named.host}:{named.port}" not in (f"{self.url.host}:{self.url.port}", self._host):
+    def within(self, reference: str) -> bytes:
+        """The target of an address that the server names; raises ``ValueError`` for one anywhere but on the container."""
+        named = self._url.join(URL(reference))
+        if named.scheme != self._url.scheme or f"{named.host}:{named.port}" not in (f"{self._url.host}:{self._url.port}", self._host):
             raise ValueError(f"The server wants messages at {named.host}:{named.port}, which is not itself.")
-        return URL.build(scheme=self.url.scheme, host=self._address, port=self.port, path=named.path, query_string=named.query_string)
+        return named.raw_path_qs.encode()
 
-    @asynccontextmanager
-    async def open(
-        self, method: str, headers: Headers, body: bytes | None = None, url: URL | None = None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A request; leaving the block before the answer is complete closes its connection. Raises ``aiohttp.ClientError``.
+    async def request(self, method: bytes, headers: bytes, body: bytes = b"", target: bytes | None = None) -> Answer:
+        """A request, ``headers`` being whole lines. Whoever does not want all of the answer leaves it. Raises ``HttpError``.
 
         Redirects are answers like any other: they are never followed.
         """
-        # A large body is written piece by piece, so that it does not hold up the event loop.
-        data = body if body is None or len(body) <= LARGE_BODY_BYTES else io.BytesIO(body)
-        sent = [("Host", self._host), ("Accept-Encoding", "identity"), *headers]
-        async with self._http.request(method, url or self.url, headers=sent, data=data, allow_redirects=False) as response:
-            self.heard_at = time.monotonic()
-            yield response
+        answer = await self._http.request(method, target or self._target, b"Accept-Encoding: identity\r\n" + headers, body)
+        self.heard_at = time.monotonic()
+        return answer
+
+    @asynccontextmanager
+    async def open(self, method: str, headers: Headers, body: bytes = b"", target: bytes | None = None) -> AsyncIterator[Answer]:
+        """The same for as long as the block lasts: leaving it before the answer is complete closes its connection."""
+        answer = await self.request(method.encode(), b"".join(_line(*header) for header in headers), body, target)
+        try:
+            yield answer
+        finally:
+            answer.leave()
 
     @contextmanager
     def calling(self) -> Iterator[None]:
@@ -95,30 +95,9 @@ class HttpUpstream:
 
     async def close(self) -> None:
         """The container is gone: whatever is open breaks off."""
-        await self._http.close()
+        self._http.close()
 
 
-async def whole(response: aiohttp.ClientResponse) -> bytes:
-    """The body of an answer; raises ``AnswerTooLarge``."""
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise AnswerTooLarge
-    return b"".join(chunks)
-
-
-def is_event_stream(response: aiohttp.ClientResponse) -> bool:
-    """Whether an answer is a stream of events."""
-    return response.content_type == "text/event-stream"
-
-
-async def drained(response: aiohttp.ClientResponse) -> None:
-    """Read what still comes after what was awaited, so that the connection can be used again; a server that does not end loses it."""
-    try:
-        async with asyncio.timeout(DRAIN_SECONDS):
-            async for _ in response.content.iter_any():
-                pass
-    except (TimeoutError, aiohttp.ClientError):
-        response.close()
+def _line(name: str, value: str) -> bytes:
+    """A header; what could not stand in one, or would be another, is left out of it."""
+    return f"{name}: {_UNPRINTABLE.sub('', value)}\r\n".encode(errors="surrogateescape")

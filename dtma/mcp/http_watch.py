@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-import aiohttp
-
 from dtma.errors import Failure
 from dtma.mcp.http_stateless import StatelessConnection
-from dtma.mcp.messages import SERVER_GONE, is_response
-from dtma.mcp.sse_events import EventTooLarge
+from dtma.mcp.messages import SERVER_GONE
+from lean_http import HttpError
+from mcp_protocol.event_streams import EventTooLarge
+from mcp_protocol.messages import is_response
 
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
@@ -26,7 +26,7 @@ async def keep_listening(listen: Callable[[], Awaitable[bool]], missed: Callable
         try:
             if not await listen():
                 return
-        except (aiohttp.ClientError, EventTooLarge, Failure):
+        except (HttpError, EventTooLarge, Failure):
             pass  # it is tried again, and whatever is wrong with the server shows elsewhere
         if time.monotonic() - began > LONGEST_WAIT_SECONDS:
             wait = FIRST_WAIT_SECONDS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dtma.mcp.connection import Busy, Connection, Connections, Era
-from dtma.mcp.messages import Message
 from dtma.mcp.over_handshake import OverHandshake
 from dtma.mcp.over_stateless import OverStateless
 from dtma.mcp.sessions import Session, Sessions
+from mcp_protocol.messages import Message
 
 type Translation = OverHandshake | OverStateless
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from dtma.mcp.connection import Connection
-from dtma.mcp.messages import Message, is_response, meta_of, notification, params_of, success
 from dtma.mcp.sessions import Listener
-from dtma.mcp.versions import SUBSCRIPTION
 from dtma.mcp.wishes import SUBSCRIBE
+from mcp_protocol.messages import Message, is_response, meta_of, notification, params_of, success
+from mcp_protocol.versions import SUBSCRIPTION
 
 MAX_WATCHED = 1000
 _LISTS = {

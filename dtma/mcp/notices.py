@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 from dtma.mcp.calls import Call
 from dtma.mcp.connection import Era
-from dtma.mcp.messages import Message, meta_of, params_of
 from dtma.mcp.questions import Questions
 from dtma.mcp.task_owners import STATUS, TaskOwners
-from dtma.mcp.versions import SUBSCRIPTION
 from dtma.mcp.wishes import Wishes
+from mcp_protocol.messages import Message, meta_of, params_of
+from mcp_protocol.versions import SUBSCRIPTION
 
 LOG = "notifications/message"
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from dtma.errors import EngineUnavailable
-from dtma.mcp.messages import Message, encode
+from mcp_protocol.messages import Message, encode
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,11 @@ from dtma.mcp.connection import Client, Connection, Era, Exchange
 from dtma.mcp.conversation import Conversation, Turn
 from dtma.mcp.errands import Errands
 from dtma.mcp.listening import Listening
-from dtma.mcp.messages import BUSY, INVALID_PARAMS, Message, failure, is_response, meta_of, params_of, success
-from dtma.mcp.versions import INTERACTIVE, LEVELS, LOG_LEVEL, RESERVED, SERVER_INFO, STATELESS_VERSIONS
+from dtma.mcp.messages import BUSY
+from dtma.mcp.versions import INTERACTIVE
 from dtma.mcp.wishes import SET_LEVEL
+from mcp_protocol.messages import INVALID_PARAMS, Message, failure, is_response, meta_of, params_of, success
+from mcp_protocol.versions import LEVELS, LOG_LEVEL, RESERVED, SERVER_INFO, STATELESS_VERSIONS
 
 PARKED_SECONDS = 300.0
 MAX_PARKED = 1000

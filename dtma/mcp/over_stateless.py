@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 from dtma.mcp.answered import Answered
 from dtma.mcp.connection import Client, Connection, Era, Exchange
-from dtma.mcp.messages import BUSY, INVALID_PARAMS, METHOD_NOT_FOUND, Message, failure, params_of, success
+from dtma.mcp.messages import BUSY
 from dtma.mcp.rounds import Rounds
 from dtma.mcp.subscription import Subscription
-from dtma.mcp.versions import LEVELS, OURSELVES, SERVER_INFO, VERSIONS, enveloped
+from dtma.mcp.versions import OURSELVES, enveloped
 from dtma.mcp.wishes import SET_LEVEL, SUBSCRIBE, UNSUBSCRIBE, Wishes
+from mcp_protocol.messages import INVALID_PARAMS, METHOD_NOT_FOUND, Message, failure, params_of, success
+from mcp_protocol.versions import LEVELS, SERVER_INFO, VERSIONS
 
 MAX_SUBSCRIPTIONS = 1000
 _LISTS: Message = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}

@@ -12,8 +12,9 @@ from typing import Any
 
 from dtma.mcp.calls import Call
 from dtma.mcp.connection import Client, Era
-from dtma.mcp.messages import METHOD_NOT_FOUND, SERVER_GONE, Message, failure, meta_of, params_of
+from dtma.mcp.messages import SERVER_GONE
 from dtma.mcp.versions import at_least
+from mcp_protocol.messages import METHOD_NOT_FOUND, Message, failure, meta_of, params_of
 
 MAX_ELICITATIONS = 1000
 

@@ -8,19 +8,10 @@ from collections import deque
 from typing import Any
 
 from dtma.mcp.connection import Client, Connection, Exchange
-from dtma.mcp.messages import (
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
-    RESOURCE_NOT_FOUND,
-    SERVER_GONE,
-    Message,
-    failure,
-    is_response,
-    meta_of,
-    params_of,
-)
+from dtma.mcp.messages import SERVER_GONE
 from dtma.mcp.questions import offers
-from dtma.mcp.versions import SERVER_INFO
+from mcp_protocol.messages import INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND, Message, failure, is_response, meta_of, params_of
+from mcp_protocol.versions import SERVER_INFO
 
 MAX_ROUNDS = 10
 

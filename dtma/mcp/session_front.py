@@ -13,11 +13,12 @@ from dtma.mcp.asgi import JSON, Refused, accepts_events, respond, while_connecte
 from dtma.mcp.batches import BATCHES, answer_batch, response_of
 from dtma.mcp.connection import Busy, Connection, Exchange, Gone
 from dtma.mcp.errands import Errands
-from dtma.mcp.messages import BUSY, INVALID_REQUEST, Message, encode, is_request, is_response, params_of, success
+from dtma.mcp.messages import BUSY
 from dtma.mcp.sessions import Session, Sessions
 from dtma.mcp.stateless_rules import unsupported
 from dtma.mcp.streams import KEEPALIVE_SECONDS, STANDALONE, CallStream, EventWriter, within
-from dtma.mcp.versions import ALL_VERSIONS, VERSIONS
+from mcp_protocol.messages import INVALID_REQUEST, Message, encode, is_request, is_response, params_of, success
+from mcp_protocol.versions import VERSIONS
 
 EVENTS_AFTER_SECONDS = 2.0
 """A call that said nothing for so long is answered by an event stream: that can be kept open, and resumed."""
@@ -198,7 +199,7 @@ class SessionFront:
     def _session(self, headers: Headers) -> Session:
         version = headers.get("mcp-protocol-version")
         if version is not None and version not in VERSIONS:
-            raise unsupported(version, None, ALL_VERSIONS)
+            raise unsupported(version, None)
         session_id = headers.get("mcp-session-id")
         if session_id is None:
             raise Refused(HTTPStatus.BAD_REQUEST, INVALID_REQUEST, "The Mcp-Session-Id header is missing: initialize first.")

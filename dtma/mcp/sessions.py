@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from dtma.mcp.connection import Exchange
-from dtma.mcp.messages import Message
 from dtma.mcp.streams import STANDALONE, CallStream, Kept
+from mcp_protocol.messages import Message
 
 MAX_SESSIONS = 1000
 MAX_WAITING = 1000

@@ -9,22 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import aiohttp
-from yarl import URL
-
 from dtma.errors import Failure
 from dtma.mcp.bridge import Bridge
 from dtma.mcp.connection import Era
 from dtma.mcp.handshake import initialize, list_tools
 from dtma.mcp.http_exchange import events_of
 from dtma.mcp.http_session import EVENTS
-from dtma.mcp.http_upstream import HttpUpstream, is_event_stream
+from dtma.mcp.http_upstream import HttpUpstream
 from dtma.mcp.http_watch import keep_listening
-from dtma.mcp.messages import SERVER_GONE, Message, encode, failure, parse
-from dtma.mcp.sse_events import EventTooLarge
+from dtma.mcp.messages import SERVER_GONE, parse
 from dtma.observing.cost import Meter
 from dtma.tasks import background, cancelled
 from dtma_wire import Phase
+from lean_http import HttpError
+from mcp_protocol.event_streams import EventTooLarge
+from mcp_protocol.messages import Message, encode, failure
 
 _JSON = ("Content-Type", "application/json")
 
@@ -112,7 +111,7 @@ class _Stream:
     def __init__(self, upstream: HttpUpstream, epoch: int, meter: Meter, hear: Callable[[Message], None]) -> None:
         self.bridge = Bridge(epoch, self._write, hear, meter)
         self._upstream = upstream
-        self._endpoint: asyncio.Future[URL] = asyncio.get_running_loop().create_future()
+        self._endpoint: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._reading: asyncio.Task[None] | None = None
 
     @property
@@ -145,7 +144,7 @@ class _Stream:
         reason = "The server ended its event stream."
         try:
             async with self._upstream.open("GET", [EVENTS]) as response:
-                if not is_event_stream(response):
+                if not response.is_stream:
                     reason = f"The server answered with HTTP {response.status} where its event stream should be: check the path."
                     return
                 async for event in events_of(response):
@@ -153,7 +152,7 @@ class _Stream:
                         self.bridge.receive(event.data)
                     elif event.kind == "endpoint" and not self._endpoint.done():
                         self._endpoint.set_result(self._upstream.within(event.data.decode(errors="replace")))
-        except aiohttp.ClientError as error:
+        except HttpError as error:
             reason = f"The event stream of the server broke off: {error}"
         except EventTooLarge:
             reason = "The server sent an event that is too large."
@@ -171,7 +170,7 @@ class _Stream:
                 if response.status >= 400:
                     problem = f"The server did not take the message (HTTP {response.status})."
                 await response.read()
-        except aiohttp.ClientError as error:
+        except HttpError as error:
             problem = f"The server in the container does not answer: {error}"
         request = parse(line) if problem else {}
         if "method" in request and "id" in request:  # others wait for no answer

@@ -10,10 +10,11 @@ from starlette.types import Receive, Send
 
 from dtma.mcp.asgi import JSON, Refused, accepts_events, respond, while_connected
 from dtma.mcp.connection import Busy, Connection
-from dtma.mcp.messages import BUSY, INVALID_REQUEST, Message, encode, failure, is_response
-from dtma.mcp.stateless_rules import STATUS, ParameterHeaders, check
+from dtma.mcp.messages import BUSY
+from dtma.mcp.stateless_rules import ParameterHeaders, check
 from dtma.mcp.streams import KEEPALIVE_SECONDS, EventWriter, within
-from dtma.mcp.versions import CAPABILITIES, CLIENT_INFO
+from mcp_protocol.messages import INVALID_REQUEST, STATUS, Message, encode, failure, is_response
+from mcp_protocol.versions import CAPABILITIES, CLIENT_INFO
 
 LISTEN = "subscriptions/listen"
 

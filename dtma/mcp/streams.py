@@ -9,7 +9,7 @@ from collections.abc import Callable
 from starlette.types import Send
 
 from dtma.mcp.connection import Exchange
-from dtma.mcp.messages import Message, encode, is_response
+from mcp_protocol.messages import Message, encode, is_response
 
 KEEPALIVE_SECONDS = 15.0
 RETRY_MS = 1000

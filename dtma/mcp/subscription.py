@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 from dtma.mcp.connection import Connection, Exchange
-from dtma.mcp.messages import Message, is_response, meta_of, params_of
-from dtma.mcp.versions import OURSELVES, SUBSCRIPTION, enveloped
+from dtma.mcp.versions import OURSELVES, enveloped
 from dtma.tasks import background
+from mcp_protocol.messages import Message, is_response, meta_of, params_of
+from mcp_protocol.versions import SUBSCRIPTION
 
 PAUSE_SECONDS = 1.0
 """Before a subscription that the server ended is begun anew."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dtma.mcp.connection import Client
-from dtma.mcp.messages import Message
+from mcp_protocol.messages import Message
 
 MAX_TASKS = 10_000
 STATUS = "notifications/tasks/status"

@@ -1,35 +1,16 @@
-"""The versions of MCP that are spoken here, and what each era calls things."""
+"""What the versions of MCP mean for DTMA."""
 
 from __future__ import annotations
 
 from dtma import __version__
 from dtma.mcp.connection import Era
-from dtma.mcp.messages import Message
-
-VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
-"""Of the handshake era, newest first."""
-STATELESS_VERSIONS = ("2026-07-28",)
-"""Of the stateless era, newest first."""
-ALL_VERSIONS = (*STATELESS_VERSIONS, *VERSIONS)
-
-RESERVED = "io.modelcontextprotocol/"
-VERSION = RESERVED + "protocolVersion"
-CAPABILITIES = RESERVED + "clientCapabilities"
-CLIENT_INFO = RESERVED + "clientInfo"
-LOG_LEVEL = RESERVED + "logLevel"
-SERVER_INFO = RESERVED + "serverInfo"
-SUBSCRIPTION = RESERVED + "subscriptionId"
+from mcp_protocol.messages import Message
+from mcp_protocol.versions import CAPABILITIES, CLIENT_INFO, LEVELS, LOG_LEVEL, SERVER_INFO, STATELESS_VERSIONS, VERSION, VERSIONS
 
 OURSELVES: Message = {"name": "agentopia-dtma", "version": __version__}
 """DTMA as a client."""
-LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""Of log messages, most verbose first (RFC 5424)."""
-GONE = frozenset({"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
-"""Requests that the stateless era does not know any more."""
 INTERACTIVE = frozenset({"tools/call", "prompts/get", "resources/read", "tasks/result"})
 """The requests in whose course a server may want something of the client."""
-NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-"""The parameter that ``Mcp-Name`` repeats."""
 
 
 def era_of(version: object) -> Era | None:

@@ -6,8 +6,9 @@ The server knows one client, so it is asked for the most verbose level and for a
 from __future__ import annotations
 
 from dtma.mcp.connection import Client
-from dtma.mcp.messages import Message
-from dtma.mcp.versions import LEVELS, at_least
+from dtma.mcp.versions import at_least
+from mcp_protocol.messages import Message
+from mcp_protocol.versions import LEVELS
 
 SET_LEVEL = "logging/setLevel"
 SUBSCRIBE = "resources/subscribe"

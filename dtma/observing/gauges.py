@@ -82,7 +82,7 @@ class Gauges(ABC):
         for line in os.pread(self._network, _PIECE, 0).splitlines()[2:]:
             name, _, counters = line.partition(b":")
             if name.strip() != b"lo":
-                columns = counters.split()
+                columns = counters.split(None, 9)
                 received += int(columns[0])
                 sent += int(columns[8])
         return received, sent

@@ -16,6 +16,7 @@ from dtma.observing.board import Board, Watch
 from dtma.observing.deltas import Delta, Deltas
 from dtma.observing.host import Host
 from dtma.observing.load import LoadMeter
+from dtma.observing.telling import Telling, Told
 from dtma.services import Services
 from dtma_wire import WIRE_VERSION, Heartbeat, HeartbeatAnswer, HostInfo, Orphan, Wanted
 
@@ -49,6 +50,7 @@ class Heart:
         self._host = Host(services.engine, services.home.root)
         self._load = LoadMeter(services.home.root)
         self._deltas = Deltas()
+        self._telling = Telling(services.sampler, services.config.usage_seconds)
         self._sequence = 0
         self._failures = 0
 
@@ -71,17 +73,19 @@ class Heart:
         self._sequence += 1
         info = await self._host.info()
         delta = self._deltas.compose(self._board.states, self._surroundings.orphans())
-        answer = await self._post(self._heartbeat(info, delta))
+        told = self._telling.compose(self._sequence)
+        answer = await self._post(self._heartbeat(info, delta, told))
         if answer is None:
             return None, False
         if answer.resend:
             self._deltas.forget()
         else:
             self._deltas.acknowledge(delta, self._sequence)
+            self._telling.acknowledge()
         self._surroundings.take(answer.wanted)
-        return answer, delta.more
+        return answer, delta.more or told.more
 
-    def _heartbeat(self, info: HostInfo, delta: Delta) -> Heartbeat:
+    def _heartbeat(self, info: HostInfo, delta: Delta, told: Told) -> Heartbeat:
         return Heartbeat(
             wire_version=WIRE_VERSION,
             epoch=self._services.home.epoch,
@@ -94,6 +98,8 @@ class Heart:
             since=delta.since,
             load=self._load.measure(),
             orphans=delta.orphans,
+            usage=told.usage,
+            usage_first=told.first,
         )
 
     async def _post(self, heartbeat: Heartbeat) -> HeartbeatAnswer | None:

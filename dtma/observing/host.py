@@ -12,9 +12,9 @@ from pathlib import Path
 from dtma import __version__
 from dtma.engine import Engine, EngineFacts, EngineRefused
 from dtma.errors import EngineUnavailable
-from dtma.mcp.versions import ALL_VERSIONS
 from dtma.observing.load import disk
 from dtma_wire import WIRE_VERSION, HostInfo
+from mcp_protocol.versions import ALL_VERSIONS
 
 FACTS_SECONDS = 300.0
 """For so long what the engine said of itself is believed, provided that it answers: to count its containers costs it more than that."""

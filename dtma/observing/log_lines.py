@@ -14,13 +14,15 @@ from json.encoder import encode_basestring_ascii as _quoted
 LINE_CHARACTERS = 16 * 1024
 _KEPT_CHARACTERS = LINE_CHARACTERS - 40
 """Of a longer line, so that there is room for saying so: clipping what is clipped changes nothing."""
-STAMPED = '{"ts":"2026-01-01T00:00:00.000000Z",'
-"""How every line begins, but for the time."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _BEFORE_STAMP = '{"ts":"'
 _STAMP = slice(len(_BEFORE_STAMP), len(_BEFORE_STAMP) + len("2026-01-01T00:00:00.000000Z"))
-_LONGEST_BYTES = 8 * LINE_CHARACTERS
+LONGEST_BYTES = 8 * LINE_CHARACTERS
 """No encoded line has more: a character is at most six in JSON."""
+GONE = "Older lines are gone: this is where the log begins now."
+MISSING = "Lines missing here: {}. They could not be written."
+_LAST_MICRO = 253_402_300_799_999_999
+"""The end of the year 9999."""
 
 
 def encode(stream: str, texts: list[str], first: int) -> bytes:
@@ -91,16 +93,41 @@ def last_of(block: bytes) -> bytes:
     return block[block.rfind(b"\n", 0, -1) + 1 :]
 
 
-def after(lines: list[bytes], moment: datetime) -> list[bytes]:
-    """Those lines that are later."""
-    stamp = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
-    return [line for line in lines if line[_STAMP] > stamp]
+def stamped(line: bytes) -> bytes:
+    """The time of an encoded line, as it is written: stamps have the order of their times."""
+    return line[_STAMP]
+
+
+def stamp_of(micro: int) -> bytes:
+    """How a time is written."""
+    second, fraction = divmod(min(max(micro, 0), _LAST_MICRO), 1_000_000)
+    return f"{_to_the_second(second)[len(_BEFORE_STAMP) :]}{fraction:06d}Z".encode()
+
+
+def of_stream(stream: str) -> bytes:
+    """What stands in every encoded line of a stream and, since texts are quoted, in no other."""
+    return f'Z","stream":"{stream}",'.encode()
+
+
+def is_gone(line: bytes) -> bool:
+    """Whether this is the note that older lines are gone."""
+    return line.startswith(_GONE, _STAMP.stop - 1)
+
+
+def without_notes(block: bytes) -> bytes:
+    """Lines without the notes that are in the file alone: what they say a reader that follows is told in another way."""
+    if _GONE not in block and _MISSING not in block:
+        return block
+    return b"".join(line for line in block.splitlines(keepends=True) if not line.startswith((_GONE, _MISSING), _STAMP.stop - 1))
 
 
 def end_of(descriptor: int) -> tuple[int, bytes]:
     """The size of a log file up to the end of its last whole line, and that line; what follows was cut when its writer was killed."""
     size = os.fstat(descriptor).st_size
-    start = max(0, size - 2 * _LONGEST_BYTES)
+    start = max(0, size - 2 * LONGEST_BYTES)
     piece = os.pread(descriptor, size - start, start)
     whole = piece[: piece.rfind(b"\n") + 1]
     return start + len(whole), last_of(whole)
+
+
+_GONE, _MISSING = (of_stream("dtma") + b'"text":' + _quoted(note.split("{")[0]).encode()[:-1] for note in (GONE, MISSING))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from dtma.engine import Engine, EngineRefused
 from dtma.observing.cgroups import open_gauges
@@ -51,8 +52,13 @@ class Sampler:
         """That of one server, whether it runs or not."""
         return self._servers.setdefault(server_id, Usage())
 
-    async def watch(self, engine: Engine, server_id: str, container: str, meter: Meter) -> Watched:
-        """Begin to read the figures of a container that was just started or found, which ``meter`` reads too.
+    @property
+    def servers(self) -> Iterable[tuple[str, Usage]]:
+        """The usage of each, by its id."""
+        return self._servers.items()
+
+    async def watch(self, engine: Engine, server_id: str, container: str, meter: Meter, *, running: bool = False) -> Watched:
+        """Begin to read the figures of a container that was just started, or found ``running``, which ``meter`` reads too.
 
         Nothing is read where its figures cannot be. Raises ``EngineUnavailable``.
         """
@@ -64,7 +70,7 @@ class Sampler:
         pid = int(found["State"]["Pid"]) if found is not None else 0
         gauges = open_gauges(container, pid) if pid else None
         if gauges is not None:
-            usage.add(container, gauges)
+            usage.add(container, gauges, found=running)
         meter.gauges = gauges
         return Watched(container, usage, meter, gauges)
 

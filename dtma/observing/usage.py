@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dtma.observing.gauges import Figures, Gauges
+from dtma.observing.totals import Totals
 from dtma_wire import Stats
 
 KEPT = 60
@@ -43,13 +44,25 @@ class Usage:
         self._changed = asyncio.Event()
         self._cpu: tuple[float, float] | None = None
         """When the last sample was taken, by the monotonic clock, and its ``cpu_seconds``."""
+        self._ran_seconds = 0.0
+        self._memory_sum = 0
+        self._before = Totals()
+        """What containers had used that were found running, before they were."""
+        self.memory_limit_bytes: int | None = None
+        """As it was in the last sample."""
+        self.told = Totals()
+        """How far it was told in heartbeats that were acknowledged."""
+        self.told_at = time.monotonic()
 
-    def add(self, container: str, gauges: Gauges) -> None:
-        """A container started."""
+    def add(self, container: str, gauges: Gauges, *, found: bool = False) -> None:
+        """A container started, or was found running: what it had used before that is no use of this DTMA's time."""
         try:
-            self._containers[container] = _Container(gauges, gauges.figures())
+            last = gauges.figures()
         except OSError:  # and has ended
             return
+        self._containers[container] = _Container(gauges, last)
+        if found:
+            self._note_before(container, last)
         if len(self._containers) == 1:
             self.sample()
 
@@ -61,6 +74,7 @@ class Usage:
         self._read(container, ended)
         self._ended = [_sum([*self._ended, ended.last])]
         if not self._containers:
+            self._ran_until(time.monotonic())
             self._cpu = None  # there is no use to be told of the time without any
 
     def killed(self, container: str) -> None:
@@ -79,12 +93,15 @@ class Usage:
         alive = [container.last for name, container in self._containers.items() if self._read(name, container)]
         if not alive:
             return
-        now, all_told = time.monotonic(), _sum([*self._ended, *(container.last for container in self._containers.values())])
+        now, all_told = time.monotonic(), self._all_told()
+        self._ran_until(now)
         before, self._cpu = self._cpu, (now, all_told.cpu_seconds)
         percent = None
         if before is not None and now > before[0]:
             percent = round((all_told.cpu_seconds - before[1]) / (now - before[0]) * 100, 2)
         together = _sum(alive)
+        self._memory_sum += together.memory_bytes
+        self.memory_limit_bytes = together.memory_limit_bytes
         self._lines.append(_line(all_told, together, len(alive), percent, self._killed_so_far()))
         self._taken += 1
         self._wake()
@@ -104,13 +121,49 @@ class Usage:
                 return
             await changed.wait()
 
+    @property
+    def totals(self) -> Totals:
+        """All that it used while this DTMA watched, as of the last sample or the end of its containers."""
+        all_told, before = self._all_told(), self._before
+        used = Totals(
+            ran_seconds=self._ran_seconds,
+            cpu_seconds=all_told.cpu_seconds,
+            received_bytes=all_told.network_received_bytes,
+            sent_bytes=all_told.network_sent_bytes,
+            kills=self._killed_so_far(),
+            samples=self._taken,
+            memory_sum=self._memory_sum,
+        )
+        return used.since(before)
+
+    def _all_told(self) -> Figures:
+        return _sum([*self._ended, *(container.last for container in self._containers.values())])
+
+    def _ran_until(self, now: float) -> None:
+        if self._cpu is not None:
+            self._ran_seconds += now - self._cpu[0]
+
+    def _note_before(self, container: str, last: Figures) -> None:
+        kills = self._killed_so_far()
+        self._note_kills(container, last)
+        before = self._before
+        self._before = Totals(
+            cpu_seconds=before.cpu_seconds + last.cpu_seconds,
+            received_bytes=_total((before.received_bytes, last.network_received_bytes)),
+            sent_bytes=_total((before.sent_bytes, last.network_sent_bytes)),
+            kills=before.kills + self._killed_so_far() - kills,
+        )
+
+    def _note_kills(self, container: str, last: Figures) -> None:
+        if last.out_of_memory_kills:
+            self._kills.setdefault(container, _Kills()).told_by_group = last.out_of_memory_kills
+
     def _read(self, name: str, container: _Container) -> bool:
         try:
             container.last = container.gauges.figures()
         except OSError:
             return False
-        if container.last.out_of_memory_kills:
-            self._kills.setdefault(name, _Kills()).told_by_group = container.last.out_of_memory_kills
+        self._note_kills(name, container.last)
         return True
 
     def _killed_so_far(self) -> int:
@@ -121,10 +174,15 @@ class Usage:
         self._changed = asyncio.Event()
 
 
+_NOTHING = Figures(0, 0, 0, 0, None, 0, 0, 0, 0, 0, 0)
+
+
 def _sum(parts: list[Figures]) -> Figures:
     """Figures of several containers together; one that any of them does not tell is not told."""
     if len(parts) == 1:
         return parts[0]
+    if not parts:
+        return _NOTHING
     return Figures(
         cpu_seconds=sum(part.cpu_seconds for part in parts),
         throttled_seconds=_total(part.throttled_seconds for part in parts),

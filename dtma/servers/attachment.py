@@ -10,7 +10,7 @@ from dtma.engine import Engine
 from dtma.engine.attach import Attach
 from dtma.errors import Failure
 from dtma.mcp.bridge import Bridge
-from dtma.mcp.messages import SERVER_GONE, Message, RpcError
+from dtma.mcp.messages import SERVER_GONE, RpcError
 from dtma.observing.cost import Meter
 from dtma.observing.gap import Gap
 from dtma.observing.logs import LogBook
@@ -18,6 +18,7 @@ from dtma.observing.stats import Sampler, Watched
 from dtma.servers.ending import NOTICE_SECONDS
 from dtma.servers.health import Pulse
 from dtma.tasks import cancelled
+from mcp_protocol.messages import Message
 
 
 class BeforeClose(Protocol):
@@ -55,10 +56,10 @@ class Attachment:
             self.bridge = Bridge(epoch, self._attach.write, broadcast, self.meter)
         self._reading = asyncio.create_task(self._attach.read())
 
-    async def watch(self, sampler: Sampler, engine: Engine, server_id: str) -> None:
-        """Sample what it uses, now that it runs; raises ``EngineUnavailable``."""
+    async def watch(self, sampler: Sampler, engine: Engine, server_id: str, *, found: bool = False) -> None:
+        """Sample what it uses, now that it runs or was ``found`` to; raises ``EngineUnavailable``."""
         self.meter.answers_over_network = self.bridge is None
-        self.watched = await sampler.watch(engine, server_id, self.container, self.meter)
+        self.watched = await sampler.watch(engine, server_id, self.container, self.meter, running=found)
 
     @property
     def is_over(self) -> bool:

@@ -70,14 +70,28 @@ class Fleet:
         return server.put(spec)
 
     async def delete(self, server_id: str, volumes: Volumes, generation: int | None) -> ServerState:
-        """Remove a server; one that is not known is removed already."""
+        """Remove a server; one that is not known is removed already, but for the data that was kept of it, which goes if told so."""
         if server_id not in self._servers:
+            if volumes == "remove" and _SERVER_ID.fullmatch(server_id):
+                await self._remove_kept(server_id, generation)
             return ServerState(id=server_id, generation=generation or 0, revision=0, phase=Phase.ABSENT)
         server = self._servers[server_id]
         state = await server.delete(volumes, generation)
         if self._servers.get(server_id) is server:
             del self._servers[server_id]
         return state
+
+    async def _remove_kept(self, server_id: str, generation: int | None) -> None:
+        """The volumes of a server that was deleted without them. What a container mounts, which then is an orphan, goes with that."""
+        home, engine = self._services.home, self._services.engine
+        known = home.minimum_generation(server_id)
+        if generation is not None and generation < known:
+            raise Stale(f"This server was deleted with generation {known}, and generation {generation} is older.", known)
+        for name in await engine.volumes.matching(f"{LABEL_SERVER}={server_id}"):
+            if await engine.volumes.discard(name, unless_used=True):
+                home.forget_volume(name)
+        if generation is not None and generation > known > 0:
+            home.forget(server_id, generation)
 
     async def adopt(self, container: str) -> ServerState:
         """Take up an orphan, which goes on as it runs; answers when it is ready or has failed.

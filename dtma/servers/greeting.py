@@ -9,10 +9,10 @@ from dtma.mcp.bridge import Bridge
 from dtma.mcp.connection import Connection, Era
 from dtma.mcp.handshake import discover, initialize
 from dtma.mcp.messages import RpcError
-from dtma.mcp.versions import STATELESS_VERSIONS, VERSIONS
 from dtma.servers.attachment import Attachment
 from dtma.servers.starting import Starter, Tools
 from dtma.tasks import cancelled
+from mcp_protocol.versions import STATELESS_VERSIONS, VERSIONS
 
 DISCOVER_SECONDS = 10.0
 """How long a server that reads what it is sent may take to answer ``server/discover``. Some ignore it, which is remembered."""

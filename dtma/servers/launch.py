@@ -9,7 +9,6 @@ from dtma.errors import DiskFull, Failure
 from dtma.isolation.container import object_name
 from dtma.labels import LABEL_SPEC
 from dtma.mcp.connection import Busy
-from dtma.mcp.messages import Message
 from dtma.mcp.versions import info_of
 from dtma.observing.logs import LogBook
 from dtma.servers.attachment import Attachment
@@ -21,6 +20,7 @@ from dtma.servers.starting import Starter
 from dtma.services import Services
 from dtma.store import Record, Session
 from dtma_wire import Phase, Step, StepState
+from mcp_protocol.messages import Message
 
 
 class Launch:
@@ -107,9 +107,9 @@ class Launch:
         self._adopted_as = ""
         await self.clear()
         await self._starter.prepare(image)
+        self._log.remark(f"Starting the container (generation {self._spec.generation}).")  # before all that it prints
         link = self._linked(await self._starter.start(image, self._on_broadcast))
         link.started_at, link.image = datetime.now(UTC), image.reference
-        self._log.remark(f"Container started (generation {self._spec.generation}).")
         self._attempt.report(Step.CONTAINER, StepState.DONE)
         return link
 

@@ -204,5 +204,5 @@ class Life:
             self._launch.container,
             when=when,
             memory_mb=self._record.spec.resources.memory_mb,
-            process_killed=self._memory_killed,
+            process_killed=lambda: self._memory_killed,
         )

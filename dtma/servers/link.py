@@ -13,11 +13,11 @@ from dtma.mcp.bridge import Bridge
 from dtma.mcp.endpoint import Endpoint
 from dtma.mcp.http_endpoint import HttpEndpoint
 from dtma.mcp.http_server import HttpServer
-from dtma.mcp.messages import Message
 from dtma.servers.attachment import Attachment
 from dtma.servers.health import Pulse
 from dtma.servers.replicas import Replicas
 from dtma.servers.speaker import Speaker
+from mcp_protocol.messages import Message
 
 
 class Link:

@@ -11,7 +11,7 @@ from dtma.errors import DiskFull, EngineUnavailable, Failure
 from dtma.isolation.surroundings import Surroundings, all_secrets
 from dtma.observing.board import Board
 from dtma.observing.logs import LogBook
-from dtma.servers.ending import Crashes, refused
+from dtma.servers.ending import Crashes, refused, stays_ended
 from dtma.servers.launch import Launch
 from dtma.servers.life import Life
 from dtma.servers.link import Link
@@ -43,6 +43,7 @@ class Reconciler:
         self._life: Life | None = None
         self._fresh = False
         self._was_ready = False
+        self._ended_by_itself = False
 
     # --- from outside ---
 
@@ -156,12 +157,14 @@ class Reconciler:
     async def _live(self, breaks: Crashes) -> Failure | None:
         """Bring it up and serve until it ends; returns why, None where its container runs on and is to be carried on with."""
         self._life = Life(self._services, self.record, self.log, self.attempt, self)
+        self._ended_by_itself = False
         try:
             failure = await self._life.live(fresh=self._fresh)
         finally:
             life, self._life = self._life, None
             self._fresh = self._fresh and not life.created
             self._was_ready = self._was_ready or life.was_ready
+        self._ended_by_itself = life.was_ready and failure is not None
         if failure is None and breaks.add() is None:
             failure = Failure("The connection to the container keeps breaking off, though it runs.", phase=Phase.UNHEALTHY)
         if failure is None:
@@ -184,12 +187,15 @@ class Reconciler:
 
     def _settle_failed(self, failure: Failure) -> None:
         self.log.remark(failure.reason)
-        gone: dict[str, Any] = {} if failure.exit_code is not None else NOT_RUNNING
+        gone: dict[str, Any] = NOT_RUNNING if failure.exit_code is None or failure.phase is Phase.STOPPED else {}
         self.observe(phase=failure.phase, reason=failure.reason, exit_code=failure.exit_code, last_log=self.log.last, **gone)
         self.attempt.settle(False, self.state)
 
     async def _back_off(self, failure: Failure, crashes: Crashes) -> bool:
-        """Wait before the next start of a server that had been ready; False if it has failed too often."""
+        """Wait before the next start of a server that had been ready; False if its policy wants none, or it has failed too often."""
+        if self._ended_by_itself and (rest := stays_ended(failure, self.record.spec.restart)) is not None:
+            self._settle_failed(rest)
+            return False
         wait = crashes.add(hung=failure.phase is Phase.UNHEALTHY)
         if wait is None:
             reason = f"{failure.reason} {crashes.verdict}"

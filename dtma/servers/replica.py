@@ -13,7 +13,6 @@ from dtma.engine import EngineRefused, Image
 from dtma.engine.failures import to_the_end
 from dtma.errors import EngineUnavailable, Failure
 from dtma.mcp.connection import Connection
-from dtma.mcp.messages import Message
 from dtma.servers.attachment import Attachment
 from dtma.servers.ending import why_it_ended
 from dtma.servers.health import Health
@@ -21,6 +20,7 @@ from dtma.servers.pause import Pause
 from dtma.servers.starting import Starter
 from dtma.servers.tracked import Tracked
 from dtma.tasks import background, cancelled
+from mcp_protocol.messages import Message
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,11 @@ class Replica:
         starter = self._kind.starter
         memory_mb = starter.record.spec.resources.memory_mb
         failure = await why_it_ended(
-            starter.services.engine, attachment.container, when=when, memory_mb=memory_mb, process_killed=attachment.memory_killed
+            starter.services.engine,
+            attachment.container,
+            when=when,
+            memory_mb=memory_mb,
+            process_killed=lambda: attachment.memory_killed,
         )
         return failure or Failure("The connection to the container broke off, though it still runs.")
 

@@ -12,7 +12,6 @@ import itertools
 from dtma.engine import EngineRefused, Image
 from dtma.errors import EngineUnavailable, Failure
 from dtma.mcp.connection import Busy, Connection, Era
-from dtma.mcp.versions import STATELESS_VERSIONS
 from dtma.servers.attachment import Attachment
 from dtma.servers.greeting import OtherEra, begin
 from dtma.servers.pause import Pause
@@ -21,6 +20,7 @@ from dtma.servers.replica import Kind, Replica
 from dtma.servers.speaker import Program, Speaker
 from dtma.servers.starting import Starter, Tools
 from dtma_wire import StdioTransport
+from mcp_protocol.versions import STATELESS_VERSIONS
 
 
 class Replicas:

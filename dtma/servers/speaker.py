@@ -8,8 +8,8 @@ from dtma.errors import DiskFull
 from dtma.mcp.bridge import Bridge
 from dtma.mcp.connection import Connection, Era
 from dtma.mcp.handshake import greet, list_tools
-from dtma.mcp.messages import Message
 from dtma.store import Home
+from mcp_protocol.messages import Message
 
 
 class Speaker(Protocol):

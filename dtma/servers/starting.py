@@ -16,7 +16,6 @@ from dtma.isolation.surroundings import Surroundings
 from dtma.labels import LABEL_REPLICA, LABEL_SERVER, LABEL_TOOLBOX
 from dtma.mcp.http_server import HttpServer
 from dtma.mcp.http_upstream import HttpUpstream
-from dtma.mcp.messages import Message
 from dtma.mcp.sse_server import SseServer
 from dtma.observing.logs import LogBook
 from dtma.servers.attachment import Attachment
@@ -25,6 +24,7 @@ from dtma.servers.speaker import Program, Speaker, StdioSpeaker
 from dtma.services import Services
 from dtma.store import Record
 from dtma_wire import Phase, SseTransport, StdioTransport
+from mcp_protocol.messages import Message
 
 type Broadcast = Callable[[Message], None]
 """Takes notifications of the server that belong to no call."""
@@ -74,7 +74,7 @@ class Starter:
         stdio = isinstance(self.record.spec.transport, StdioTransport)
         await attachment.open(self.services.engine, self.services.home.epoch, messages=stdio, broadcast=broadcast)
         if hold:
-            await attachment.watch(self.services.sampler, self.services.engine, self.record.id)
+            await attachment.watch(self.services.sampler, self.services.engine, self.record.id, found=True)
         return attachment
 
     async def prepare(self, image: Image) -> None:

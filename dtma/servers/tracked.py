@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from dtma.mcp.connection import Client, Connection, Era, Exchange
-from dtma.mcp.messages import Message
+from mcp_protocol.messages import Message
 
 
 class Tracked:

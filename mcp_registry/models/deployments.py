@@ -25,6 +25,11 @@ class Deployment(models.Model):
         DELETE = "delete"
         REPAIR = "repair", "repair (the toolbox was not as desired)"
         ADOPT = "adopt", "adopt (it was on the toolbox already)"
+        CONFIGURE = "configure"
+        ROLLBACK = "rollback", "go back to an earlier generation"
+        RESTORE = "restore", "restore a deleted server"
+        TRIAL = "trial", "try another version beside it"
+        UPGRADE = "upgrade", "switch to another version"
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -52,6 +57,7 @@ class Deployment(models.Model):
     class Meta:
         ordering = ("-created_at",)
         indexes = (
+            models.Index(fields=("-created_at",), name="newest_deployments"),
             models.Index(fields=("not_before",), condition=models.Q(status__in=("queued", "running")), name="unfinished_deployment"),
         )
 

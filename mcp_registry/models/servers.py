@@ -8,14 +8,14 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 
-from agentopia.lib.crypto import EncryptedJSONField
+from mcp_registry.models.revisions import Specification
 from toolboxes.models import Toolbox
 
 SERVER_NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 
 
-class McpServer(models.Model):
-    """A catalogue entry deployed on a toolbox.
+class McpServer(Specification):
+    """A catalogue entry deployed on a toolbox, made from the columns of `Specification`.
 
     Two sides, never mixed: the desired side is changed by the user's actions alone, and every change makes ``generation``
     grow; the observed side is written by `services.observation` alone, from what DTMA reports.
@@ -37,13 +37,10 @@ class McpServer(models.Model):
     desired = models.CharField(max_length=10, choices=Desired, default=Desired.RUNNING)
     generation = models.PositiveBigIntegerField(default=1)
     incarnation = models.PositiveBigIntegerField(default=0, help_text="The generation that last asked for a new container.")
-    manifest = models.JSONField(help_text="The entry's `server.json` when it was deployed.")
-    package = models.PositiveSmallIntegerField(default=0, help_text="Which of the manifest's packages runs.")
-    config = models.JSONField(default=dict, blank=True)
-    shared_volumes = models.JSONField(
-        default=dict, blank=True, help_text="By a volume of the entry: the name of the toolbox's folder that stands in for it."
-    )
-    secrets = EncryptedJSONField(default=dict, blank=True, editable=False)
+    version = models.CharField(max_length=255, blank=True, help_text="That the manifest says.")
+    secrets_set_at = models.JSONField(default=dict, blank=True, help_text="By a secret's name: when it was last set (ISO 8601).")
+    keep_volumes = models.BooleanField(default=False, help_text="Once it is absent, its data stays on the toolbox.")
+    shares_tools = models.BooleanField(default=False, help_text="Its owner lets the catalogue show which tools it has.")
     deployment = models.OneToOneField(
         "mcp_registry.Deployment", on_delete=models.SET_NULL, null=True, editable=False, related_name="+", help_text="The newest one."
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
+from django.db.models.functions import Lower
 
 
 class Tool(models.Model):
@@ -20,6 +22,7 @@ class Tool(models.Model):
     class Meta:
         ordering = ("position",)
         constraints = (models.UniqueConstraint(fields=("server", "name"), name="tool_name_unique_in_server"),)
+        indexes = (GinIndex(OpClass(Lower("name"), name="gin_trgm_ops"), name="tool_name_trigrams"),)
 
     def __str__(self) -> str:
         return self.name

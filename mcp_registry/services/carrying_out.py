@@ -7,6 +7,7 @@ recorded is told again by the next PUT or heartbeat.
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 from uuid import UUID
 
 from asgiref.sync import async_to_sync, sync_to_async
@@ -27,8 +28,10 @@ from mcp_registry.services.deployments import (
     record_progress,
     renew_lease,
 )
+from mcp_registry.services.kept_data import keep_data_of
 from mcp_registry.services.observation import observe
 from mcp_registry.services.repairs import go_beyond
+from mcp_registry.services.trials import remove_from, settle_trial, spec_of_trial, trial_id_of, trials_left
 from mcp_registry.spec import spec_of
 from toolboxes.dtma import as_agentopia_error, dtma_of
 
@@ -45,9 +48,12 @@ def carry_out(*, deployment_id: UUID) -> None:
     try:
         refuse_others(server.toolbox)
         # Runs the asynchronous conversation with the database work coming back to this thread.
-        async_to_sync(_converse)(deployment, None if _is_simple(deployment) else spec_of(server))
+        async_to_sync(_converse)(deployment, _spec(deployment))
     except StaleGeneration as stale:
-        go_beyond(deployment=deployment, known=stale.generation)
+        if deployment.kind == Deployment.Kind.TRIAL:  # it was removed already, since nobody needs it any more
+            finish_deployment(deployment=deployment, problem="It was removed before it was ready.", code="trial_removed")
+        else:
+            go_beyond(deployment=deployment, known=stale.generation)
     except DtmaError as error:
         told = as_agentopia_error(error, server.toolbox)
         if error.retryable:
@@ -61,6 +67,13 @@ def carry_out(*, deployment_id: UUID) -> None:
             defer_deployment(deployment=deployment, problem=error.message, code=UNREACHABLE)
         else:
             finish_deployment(deployment=deployment, problem=error.message, code=error.code)
+
+
+def _spec(deployment: Deployment) -> ServerSpec | None:
+    """What the toolbox is to be given; None where it is only told to stop or to delete."""
+    if deployment.kind == Deployment.Kind.TRIAL:
+        return spec_of_trial(deployment)
+    return None if _is_simple(deployment) else spec_of(deployment.server)
 
 
 def _is_simple(deployment: Deployment) -> bool:
@@ -90,8 +103,11 @@ async def _work(deployment: Deployment, spec: ServerSpec | None) -> None:
     server = deployment.server
     async with dtma_of(server.toolbox) as dtma:
         if deployment.kind == Deployment.Kind.DELETE:
-            await dtma.delete(str(server.pk), volumes="remove", generation=deployment.generation)
-            await sync_to_async(_forget)(server)
+            for trial in await sync_to_async(trials_left)(server):
+                await remove_from(dtma, trial)
+            volumes: Literal["keep", "remove"] = "keep" if server.keep_volumes else "remove"
+            await dtma.delete(str(server.pk), volumes=volumes, generation=deployment.generation)
+            await sync_to_async(_forget)(deployment)
         elif spec is None:
             await _stop(dtma, deployment)
         else:
@@ -108,7 +124,7 @@ async def _stop(dtma: DtmaClient, deployment: Deployment) -> None:
 
 
 async def _put(dtma: DtmaClient, deployment: Deployment, spec: ServerSpec) -> None:
-    server_id = str(deployment.server.pk)
+    server_id = str(trial_id_of(deployment) or deployment.server_id)
     async for event in dtma.put_server(server_id, spec, wire_version_of(deployment.server.toolbox)):
         if isinstance(event, Settled):
             await sync_to_async(_settle)(deployment, event.server)
@@ -117,9 +133,13 @@ async def _put(dtma: DtmaClient, deployment: Deployment, spec: ServerSpec) -> No
 
 
 def _settle(deployment: Deployment, state: ServerState) -> None:
-    observe(server_id=deployment.server_id, state=state)
+    is_trial = deployment.kind == Deployment.Kind.TRIAL
+    if not is_trial:
+        observe(server_id=deployment.server_id, state=state)
     if state.phase is Phase.UNKNOWN:
         defer_deployment(deployment=deployment, problem=state.reason, code="engine_unavailable")
+    elif is_trial:
+        settle_trial(deployment=deployment, state=state)
     elif state.phase in (Phase.RUNNING, Phase.STOPPED):
         finish_deployment(deployment=deployment)
     else:
@@ -127,7 +147,14 @@ def _settle(deployment: Deployment, state: ServerState) -> None:
 
 
 @transaction.atomic
-def _forget(server: McpServer) -> None:
-    """The toolbox has confirmed that the server is gone."""
+def _forget(deployment: Deployment) -> None:
+    """The toolbox has confirmed that the server is gone, as it was wanted in this generation; another one is confirmed by itself."""
+    server = deployment.server
+    gone = McpServer.objects.select_for_update(of=("self",)).filter(
+        pk=server.pk, desired=McpServer.Desired.ABSENT, generation=deployment.generation
+    )
+    for row in gone:
+        if row.keep_volumes:
+            keep_data_of(row)
+        row.delete()
     live.publish(live.server_group(server.pk), live.owner_group(server.owner_id))
-    McpServer.objects.filter(pk=server.pk, desired=McpServer.Desired.ABSENT).delete()

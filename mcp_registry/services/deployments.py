@@ -11,8 +11,11 @@ from django.utils import timezone
 from agentopia.lib import leases, live
 from dtma_wire import Progress, Step, StepState
 from mcp_registry.clocks import ours
-from mcp_registry.models import Deployment, DeploymentStep, McpServer
+from mcp_registry.models import Deployment, DeploymentStep, McpServer, Upgrade
 from mcp_registry.services.drifts import note_repaired
+from mcp_registry.services.listeners import tell_status_changed
+from mcp_registry.services.outcomes import note_outcome
+from mcp_registry.services.upgrade_endings import cancel_for_change
 
 LEASE = timedelta(seconds=20)
 UNREACHABLE = "toolbox_unreachable"  # the one failure that ends by itself: when the toolbox reports again
@@ -21,20 +24,33 @@ QUEUED = "queued"
 POSITIONS = {QUEUED: 0, **{step.value: number for number, step in enumerate(Step, start=1)}}
 
 
-def request_deployment(*, server: McpServer, kind: Deployment.Kind, failures_before: int = 0, note: str = "") -> Deployment:
+def request_deployment(
+    *, server: McpServer, kind: Deployment.Kind, failures_before: int = 0, note: str = "", of_upgrade: bool = False
+) -> Deployment:
     """Ask for the server's present generation to be brought about; within the caller's transaction.
 
-    Unfinished deployments of earlier generations are superseded. ``note`` is told with its first step.
+    Unfinished deployments of earlier generations are superseded. So is an upgrade of the server that goes on, unless this is ``of_upgrade``
+    or a repair, which is nobody's wish. ``note`` is told with its first step.
     """
+    if not of_upgrade and kind != Deployment.Kind.REPAIR:
+        cancel_for_change(server=server)
+    earlier = server.deployments.filter(leases.UNFINISHED).exclude(kind=Deployment.Kind.TRIAL)
+    earlier.update(status=Deployment.Status.SUPERSEDED, finished_at=timezone.now(), lease_until=None)
+    deployment = queue_deployment(server=server, kind=kind, failures_before=failures_before, note=note)
+    server.deployment = deployment
+    server.save(update_fields=("deployment",))
+    tell_status_changed(server.pk)
+    return deployment
+
+
+def queue_deployment(*, server: McpServer, kind: Deployment.Kind, failures_before: int = 0, note: str = "") -> Deployment:
+    """A deployment beside whatever else goes on, which the server's row does not know of; within the caller's transaction."""
     now = timezone.now()
-    server.deployments.filter(leases.UNFINISHED).update(status=Deployment.Status.SUPERSEDED, finished_at=now, lease_until=None)
     deployment = Deployment.objects.create(
         server=server, kind=kind, generation=server.generation, created_at=now, not_before=now, failures_before=failures_before
     )
     running = DeploymentStep.State.RUNNING
     DeploymentStep.objects.create(deployment=deployment, position=0, name=QUEUED, state=running, started_at=now, detail=note)
-    server.deployment = deployment
-    server.save(update_fields=("deployment",))
     _announce(server)
     transaction.on_commit(lambda: hand_over(deployment.pk))
     return deployment
@@ -87,8 +103,12 @@ def finish_deployment(*, deployment: Deployment, problem: str = "", code: str = 
     DeploymentStep.objects.filter(deployment=deployment, finished_at=None).update(
         state=DeploymentStep.State.FAILED if problem else DeploymentStep.State.DONE, finished_at=now
     )
-    if not problem:
+    if not problem and deployment.kind != Deployment.Kind.TRIAL:
         note_repaired(server=deployment.server)
+    note_outcome(deployment=deployment, problem=problem, code=code, at=now)
+    if Upgrade.objects.filter(server=deployment.server_id, status__in=Upgrade.UNFINISHED).exists():
+        transaction.on_commit(lambda: leases.hand_over("mcp_registry.advance_upgrade", deployment.server_id))
+    tell_status_changed(deployment.server_id)
     _announce(deployment.server)
 
 
@@ -100,6 +120,7 @@ def defer_deployment(*, deployment: Deployment, problem: str, code: str) -> None
         finish_deployment(deployment=deployment, problem=problem, code=code)
         return
     leases.put_off(Deployment.objects.all(), deployment, pause, detail=f"{problem} Trying again.")
+    tell_status_changed(deployment.server_id)
     _announce(deployment.server)
 
 

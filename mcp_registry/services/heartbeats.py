@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from dtma_wire import Heartbeat, Phase, ServerState, Wanted
 from mcp_registry.drift import Seen, found, seen_in
 from mcp_registry.models import McpServer
+from mcp_registry.services.metrics import store_usage, tells_news
 from mcp_registry.services.observation import observe
 from mcp_registry.services.repairs import repair
 from mcp_registry.services.strays import note_strays
+from mcp_registry.services.trials import recognise
 from toolboxes.models import Toolbox
 from toolboxes.services.heartbeats import Heard, record_heartbeat
 from toolboxes.services.quiet_heartbeats import Beat, record_quiet
@@ -30,7 +32,7 @@ WHERE server.id IS NULL OR told.server IS NULL OR server.observed_generation <> 
 UNION ALL SELECT toolbox_id, NULL FROM mcp_registry_stray WHERE toolbox_id = ANY(%(all)s)
 """
 COMPARED = (
-    *("toolbox_id", "desired", "generation", "phase", "observed_generation", "observed_revision"),
+    *("toolbox_id", "desired", "generation", "phase", "observed_generation", "observed_revision", "exit_code", "keep_volumes"),
     *(f"deployment__{field}" for field in ("status", "code", "finished_at", "failures_before")),
 )
 
@@ -49,10 +51,21 @@ class Taken:
 
 def take_heartbeat(*, toolbox: Toolbox, heartbeat: Heartbeat) -> Taken:
     """Store a heartbeat and bring back what differs from what is desired; an overtaken one changes nothing."""
-    heard = record_heartbeat(toolbox=toolbox, heartbeat=heartbeat)
+    heard = _record(toolbox, heartbeat)
     if heard is Heard.NEXT:
         return compare(toolbox=toolbox, heartbeat=heartbeat)
     return Taken(known=heard is Heard.OVERTAKEN)
+
+
+@transaction.atomic
+def _record(toolbox: Toolbox, heartbeat: Heartbeat) -> Heard:
+    if not heartbeat.usage:
+        return record_heartbeat(toolbox=toolbox, heartbeat=heartbeat)
+    known = Toolbox.objects.select_for_update(no_key=True).values_list("epoch", "sequence").get(pk=toolbox.pk)
+    heard = record_heartbeat(toolbox=toolbox, heartbeat=heartbeat)
+    if heard is Heard.NEXT and tells_news(heartbeat, known):
+        store_usage(told=[(toolbox.pk, timezone.now(), heartbeat)])
+    return heard
 
 
 def compare(*, toolbox: Toolbox, heartbeat: Heartbeat) -> Taken:
@@ -71,7 +84,9 @@ def compare(*, toolbox: Toolbox, heartbeat: Heartbeat) -> Taken:
         if found(server, seen, now):
             repair(server_id=server.pk, seen=seen)
         wanted += _wanted(server, seen)
-    known = note_strays(toolbox=toolbox, unknown=named, states=reported)
+    trials, needless = recognise(toolbox=toolbox, unknown=named)
+    wanted += needless
+    known = note_strays(toolbox=toolbox, unknown=named - trials, states=reported)
     return Taken(known=known, wanted=tuple(wanted))
 
 
@@ -94,8 +109,8 @@ def _wanted(server: McpServer, seen: Seen) -> list[Wanted]:
     if seen.generation >= server.generation:
         return []
     desired = McpServer.Desired(server.desired)
-    volumes = "remove" if desired is McpServer.Desired.ABSENT else "keep"  # as the push of it does (`carrying_out`)
-    return [Wanted(id=str(server.pk), generation=server.generation, desired=desired.value, volumes=volumes)]
+    removes = desired is McpServer.Desired.ABSENT and not server.keep_volumes  # as the push of it does (`carrying_out`)
+    return [Wanted(id=str(server.pk), generation=server.generation, desired=desired.value, volumes="remove" if removes else "keep")]
 
 
 def take_quiet(*, beats: Collection[Beat]) -> dict[UUID, Taken]:
@@ -103,7 +118,10 @@ def take_quiet(*, beats: Collection[Beat]) -> dict[UUID, Taken]:
 
     One that is missing from the result is to be taken by itself (`take_heartbeat`), one that is not ``compared``, to be (`compare`).
     """
-    stored = record_quiet(beats=beats)
+    with transaction.atomic():
+        stored = record_quiet(beats=beats)
+        heard = [beat for beat in beats if beat.toolbox in stored and tells_news(beat.heartbeat, stored[beat.toolbox])]
+        store_usage(told=[(beat.toolbox, beat.at, beat.heartbeat) for beat in heard])
     return _compare_quietly([beat for beat in beats if beat.toolbox in stored]) if stored else {}
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import User
 from agentopia.lib import leases
 from agentopia.lib.errors import Conflict, NotFound
@@ -22,6 +23,7 @@ from mcp_registry.models import Deployment, DeploymentStep, McpServer, Stray
 from mcp_registry.models.servers import SERVER_NAME
 from mcp_registry.services.deployments import QUEUED
 from mcp_registry.services.observation import observe
+from mcp_registry.services.revisions import note_revision
 from mcp_registry.services.servers import free_name
 from toolboxes.dtma import as_agentopia_error, dtma_of, wait_for
 from toolboxes.models import Job, Toolbox
@@ -111,6 +113,10 @@ def remove(*, owner: User, toolbox: Toolbox, key: str, volumes: Volumes = "keep"
         Stray.objects.filter(toolbox=toolbox, server=found.server).delete()
         Toolbox.objects.filter(pk=toolbox.pk).update(orphans=[orphan.model_dump(mode="json") for orphan in left])
         events.record(toolbox=toolbox, kind="orphan_removed", text=f"“{found.name}”, which nobody here knew, was removed{kept}")
+        audit.record(
+            action="orphan.removed", target=audit.Target(found.kind, found.server, found.name), owner=owner,
+            summary=f"On “{toolbox}”{kept}",
+        )  # fmt: skip
 
 
 def _find(owner: User, toolbox: Toolbox, key: str) -> Unowned:
@@ -150,13 +156,17 @@ def _make_row(owner: User, toolbox: Toolbox, spec: ServerSpec, state: ServerStat
         generation=spec.generation,
         incarnation=spec.incarnation,
         manifest=wish.manifest,
+        version=str(wish.manifest["version"]),
         config=wish.config,
         secrets=wish.secrets,
         shared_volumes=wish.shared_volumes,
+        overrides=wish.overrides,
     )
     try:
         with transaction.atomic():
             server.save(force_insert=True)
+            note_revision(server=server, by=owner, summary="Adopted")
+            audit.record(action="server.adopted", target=server, owner=owner)
             _note_adoption(server)
             observe(server_id=server.pk, state=state)
     except IntegrityError:

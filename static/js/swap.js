@@ -21,9 +21,9 @@
   function restore() {
     const { focused, folds } = before;
     before = null;
-    for (const [id, open] of folds) {
-      const fold = document.getElementById(id);
-      if (fold && fold.open !== open) fold.open = open;
+    for (const [was, open] of folds) {
+      const fold = document.getElementById(was.id);
+      if (fold && fold !== was) fold.open = open; // one that was not swapped may have been folded since by whoever reads it
     }
     if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
     for (const animation of document.getAnimations()) {
@@ -34,7 +34,7 @@
 
   document.addEventListener("htmx:wsBeforeMessage", () => {
     if (before) return;
-    const folds = [...document.querySelectorAll("details[id]")].map((fold) => [fold.id, fold.open]);
+    const folds = [...document.querySelectorAll("details[id]")].map((fold) => [fold, fold.open]);
     before = { focused: document.activeElement?.id ?? "", folds };
     requestAnimationFrame(restore);
   });

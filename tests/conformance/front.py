@@ -1,9 +1,9 @@
-"""A proxy that has the control plane's certificate: the suite cannot show one."""
+"""A proxy that shows who asks, by a certificate or a token: the suite cannot."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import aiohttp
 from aiohttp import web
@@ -13,15 +13,25 @@ from tests.dtma.authority import any_toolbox
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "content-length"})
 
 
+def as_control_plane(target: str) -> AbstractAsyncContextManager[str]:
+    """The URL of a proxy that has the control plane's certificate."""
+    return _passing_on(target, aiohttp.TCPConnector(limit=0, ssl=any_toolbox()), {})
+
+
+def with_token(target: str, token: str) -> AbstractAsyncContextManager[str]:
+    """The URL of a proxy that has an API token."""
+    return _passing_on(target, aiohttp.TCPConnector(limit=0), {"Authorization": f"Bearer {token}"})
+
+
 @asynccontextmanager
-async def as_control_plane(target: str) -> AsyncIterator[str]:
-    """The URL of the proxy. Everything else passes as it is, the Host header too; who leaves here leaves there."""
-    connector = aiohttp.TCPConnector(limit=0, ssl=any_toolbox())
+async def _passing_on(target: str, connector: aiohttp.TCPConnector, named: dict[str, str]) -> AsyncIterator[str]:
+    """Everything else passes as it is, the Host header too; who leaves here leaves there."""
     plain = ("User-Agent", "Accept", "Accept-Encoding")
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False, skip_auto_headers=plain) as http:
 
         async def carry(request: web.Request) -> web.StreamResponse:
-            headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP]
+            headers = [(name, value) for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP and name not in named]
+            headers += named.items()
             body = await request.read()
             async with http.request(
                 request.method,

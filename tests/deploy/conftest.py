@@ -2,25 +2,18 @@
 
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import docker
 import psutil
-import pytest
 from tenacity import Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from deploy.local.home import Home
 from deploy.local.processes import left_behind
 from deploy.local.redis_container import LABEL
-from tests.stack import Stack, temporary_home
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    with temporary_home() as path:
-        yield path
+from tests.stack import Stack
 
 
 def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:

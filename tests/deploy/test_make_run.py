@@ -1,4 +1,7 @@
-"""`make run` from the first start to the last signal, on real engines."""
+"""`make run` from the first start to the last signal, on real engines.
+
+The tests up to the last but one share one home and follow each other: each start takes long, and is looked at in every way.
+"""
 
 import json
 import shutil
@@ -14,19 +17,70 @@ import pytest
 from deploy.checks.tracked import files
 from deploy.local.home import Home
 from deploy.local.processes import ROOT, left_behind
+from deploy.local.run import TOOLBOX_LABEL
 from tests.deploy.conftest import assert_nothing_runs, eventually, health, redis_containers
+from tests.e2e.conftest import Rest
 from tests.stack import Stack, launch, start_stack, temporary_home
 
+pytestmark = pytest.mark.timeout(600)  # some start everything once or twice, beside other tests
+
 PROGRAMS = ("postgres", "redis", "web", "worker", "beat", "dtma")
+ASK_FOR_USERS = ("shell", "--verbosity", "0", "--command", "from accounts.models import User; print(User.objects.values_list())")
+
+
+class OneHome:
+    """A home, and what runs on it: its first start, or one that came after."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._stacks: list[Stack] = []
+
+    @property
+    def stack(self) -> Stack:
+        """What was started last, and is started where nothing was yet or it has ended."""
+        if not self._stacks or self._stacks[-1].make.poll() is not None:
+            port, password = (self._stacks[0].port, self._stacks[0].demo_password) if self._stacks else (None, "")
+            self._stacks.append(start_stack(self.home, port, password))
+        return self._stacks[-1]
+
+    def end(self) -> None:
+        """Stop what a test left running."""
+        if self._stacks and self._stacks[-1].make.poll() is None:
+            self._stacks[-1].stop()
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Stack]:
+def one_home() -> Iterator[OneHome]:
     with temporary_home() as path:
-        stack = start_stack(path)
-        yield stack
-        stack.stop()
-        assert_nothing_runs(path)
+        one = OneHome(path)
+        yield one
+        one.end()
+
+
+@pytest.fixture
+def running(one_home: OneHome) -> Stack:
+    return one_home.stack
+
+
+def running_servers(home: Path) -> list[str]:
+    """The names of the running containers of this home's toolbox."""
+    toolbox = json.loads((home / "dtma" / "config.json").read_text())["toolbox"]
+    client = docker.from_env()
+    try:
+        return [found.name for found in client.containers.list(filters={"label": f"{TOOLBOX_LABEL}={toolbox}"})]
+    finally:
+        client.close()
+
+
+def deploy_two(stack: Stack) -> tuple[Rest, str, str]:
+    """A server that runs and one that its owner has stopped."""
+    rest = Rest(stack)
+    runs, stopped = rest.deploy("time"), rest.deploy("time", name="stopped")
+    rest.until(runs, "running")
+    rest.until(stopped, "running")
+    assert rest.ask("POST", f"servers/{stopped}/stop/")[0] < 300
+    rest.until(stopped, "stopped")
+    return rest, runs, stopped
 
 
 def test_the_ready_line_comes_once_and_everything_answers(running: Stack) -> None:
@@ -89,39 +143,54 @@ def test_a_killed_redis_container_comes_back(running: Stack) -> None:
     eventually(lambda: all(health(running).values()))
 
 
-def test_a_launcher_killed_outright_takes_everything_along_and_the_next_start_works(home: Path) -> None:
-    first = start_stack(home)
+def test_a_process_runner_killed_outright_is_told_and_cleaned_up_after(running: Stack) -> None:
+    [runner] = [process for process in running.launcher().children() if "deploy.local.supervisord" in process.cmdline()]
+    runner.kill()
+    assert running.wait() != 0
+    assert any("The process runner ended unexpectedly" in line for line in running.output)
+    assert_nothing_runs(running.home)
+
+
+def test_stopped_and_started_again_everything_is_as_it_was(one_home: OneHome) -> None:
+    home, first = one_home.home, one_home.stack
+    rest, runs, stopped = deploy_two(first)
+    state, users, servers = (home / "services.json").read_text(), first.manage(*ASK_FOR_USERS), running_servers(home)
+    assert len(servers) == 1
+    first.stop(signal.SIGINT)
+    assert_nothing_runs(home)
+    assert running_servers(home) == []
+
+    second = one_home.stack
+    assert not [line for line in second.output if "with the password" in line]
+    assert (home / "services.json").read_text() == state
+    assert second.manage(*ASK_FOR_USERS) == users
+    rest.until(runs, "running")
+    assert rest.get(f"servers/{stopped}/")["status"] == "stopped"
+    assert "UTC" in rest.say(runs, "get_current_time", timezone="UTC")
+    assert running_servers(home) == servers
+    for server in (runs, stopped):
+        rest.ask("DELETE", f"servers/{server}/")
+        rest.until_gone(server)
+
+
+def test_a_launcher_killed_outright_takes_everything_along_and_the_next_start_works(one_home: OneHome) -> None:
+    home, first = one_home.home, one_home.stack
     first.launcher().kill()
     first.wait()
     eventually(lambda: not left_behind(Home(home)) and not redis_containers(home))
-    second = start_stack(home, first.port, first.demo_password)
+    second = one_home.stack
     assert all(health(second).values())
     second.stop()
     assert_nothing_runs(home)
+    assert running_servers(home) == []
 
 
-def test_a_process_runner_killed_outright_is_told_and_cleaned_up_after(home: Path) -> None:
-    stack = start_stack(home)
-    [runner] = [process for process in stack.launcher().children() if "deploy.local.supervisord" in process.cmdline()]
-    runner.kill()
-    assert stack.wait() != 0
-    assert any("The process runner ended unexpectedly" in line for line in stack.output)
-    assert_nothing_runs(stack.home)
+def test_a_fresh_clone_needs_nothing_but_python_and_a_home_in_a_private_folder_with_a_long_name_works() -> None:
+    """The environment is made from the run lock alone, which must hold all that runs.
 
-
-def test_a_home_in_a_private_folder_with_a_long_name_works() -> None:
-    """As root, PostgreSQL's own user cannot enter it; and a socket in it would have too long a name."""
-    with temporary_home(mode=0o700, name="a-folder-with-a-long-name-" * 4) as home:
-        stack = start_stack(home)
-        assert all(health(stack).values())
-        assert stat.S_IMODE(home.parent.stat().st_mode) == 0o700
-        stack.stop(signal.SIGHUP)
-        assert_nothing_runs(home)
-
-
-def test_a_fresh_clone_needs_nothing_but_python(home: Path) -> None:
-    """The environment is made from the run lock alone, which must hold all that runs."""
-    with temporary_home() as elsewhere:
+    As root, PostgreSQL's own user cannot enter the home; and a socket in it would have too long a name.
+    """
+    with temporary_home() as elsewhere, temporary_home(mode=0o700, name="a-folder-with-a-long-name-" * 4) as home:
         clone = elsewhere / "clone"
         for file in files():
             copy = clone / file.relative_to(ROOT)
@@ -130,5 +199,6 @@ def test_a_fresh_clone_needs_nothing_but_python(home: Path) -> None:
         stack = start_stack(home, clone=clone)
         assert all(health(stack).values())
         assert not (clone / ".venv" / "bin" / "pytest").exists()
-        stack.stop()
+        assert stat.S_IMODE(home.parent.stat().st_mode) == 0o700
+        stack.stop(signal.SIGHUP)
         assert_nothing_runs(home)

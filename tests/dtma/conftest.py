@@ -47,9 +47,9 @@ def toolbox(engine: DockerClient) -> Iterator[str]:
 
 
 @contextmanager
-def own_toolbox(engine: DockerClient) -> Iterator[str]:
+def own_toolbox(engine: DockerClient, toolbox: str = "") -> Iterator[str]:
     """The id of a toolbox; all that is labelled with it is removed at the end."""
-    toolbox = f"test-{uuid.uuid4().hex[:12]}"
+    toolbox = toolbox or f"test-{uuid.uuid4().hex[:12]}"
     yield toolbox
     label = {"filters": {"label": f"{LABEL_TOOLBOX}={toolbox}"}}
     for container in engine.containers.list(all=True, **label):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 from docker import DockerClient
 
+from dtma.engine import Engine
+from dtma.servers.ending import why_it_ended
 from dtma_client import DtmaClient, ServerNotReady
 from dtma_wire import HttpTransport, Phase, Resources, ServerState, Step, StepState
-from tests.dtma.agent import deploy, eventually, ready, say, spec_of
+from tests.dtma.agent import ENGINE_URL, deploy, eventually, ready, say, spec_of
+
+GUESS = "The server exited with code 137 {when}. It was killed: often that is its memory limit, 64 MB, or a host without free memory."
 
 
 async def test_a_server_that_exits_at_once(client: DtmaClient, image: str, server_id: str) -> None:
@@ -107,7 +112,36 @@ async def test_garbage_on_standard_output_is_logged_and_skipped(client: DtmaClie
 async def test_a_server_that_needs_more_memory_than_it_has(client: DtmaClient, image: str, server_id: str) -> None:
     _, settled = await deploy(client, server_id, spec_of(image, "gluttonous", resources=Resources(memory_mb=64)))
     assert (settled.server.phase, settled.server.exit_code) == (Phase.CRASHED, 137)
-    assert settled.server.reason.startswith("Memory limit of 64 MB reached (OOM-killed).")
+    # Whether the engine noticed what the kernel did, it does not promise: see the next test.
+    told = "Memory limit of 64 MB reached (OOM-killed)."
+    assert settled.server.reason.startswith((told, GUESS.format(when="right after it started")))
+
+
+@pytest.mark.parametrize(
+    ("when_told", "reason"),
+    [
+        (1, "Memory limit of 64 MB reached (OOM-killed). Give the server more memory."),
+        (3, GUESS.format(when="while it was running")),
+    ],
+    ids=["late", "never"],
+)
+async def test_the_engine_tells_late_or_never_that_memory_ran_out(
+    engine: DockerClient, image: str, server_id: str, when_told: int, reason: str
+) -> None:
+    container = engine.containers.run(image, entrypoint=["sleep", "60"], name=f"agentopia-{server_id}", detach=True)
+    own = Engine(ENGINE_URL)
+    asked = itertools.count()
+    try:
+        container.kill()
+        assert container.id is not None
+        failure = await why_it_ended(
+            own, container.id, when="while it was running", memory_mb=64, process_killed=lambda: next(asked) >= when_told
+        )
+    finally:
+        await own.close()
+        container.remove(force=True)
+    assert failure is not None
+    assert (failure.reason, failure.exit_code) == (reason, 137)
 
 
 async def test_a_crash_is_told_logged_and_repaired(client: DtmaClient, image: str, server_id: str) -> None:

@@ -156,6 +156,7 @@ async def test_a_tool_that_brings_its_runtime_in_a_package_for_this_machine(
         (greeter(b""), b"\0" * 64, "is not what the NuGet feed says it is"),
         (greeter(b""), None, "Set dotnet_runtime_image in DTMA's config.json"),
     ],
+    ids=["absent", "no zip", "no tool", "no file", "another machine", "entities", "other hash", "no runtime"],  # a zip tells the time
 )
 async def test_what_cannot_be_built_says_why(
     make_agent: Callable[..., Agent], feed: Feed, server_id: str, package: bytes | None, sha512: bytes | None, expected: str

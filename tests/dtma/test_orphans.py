@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from docker.models.containers import Container
 from pydantic import SecretStr
 
 from dtma.about import MAX_BYTES
-from dtma_client import DtmaClient, DtmaFault, ServerNotFound
+from dtma_client import DtmaClient, DtmaError, DtmaFault, ServerNotFound
 from dtma_wire import Destination, Egress, HttpTransport, Orphan, Phase, SecretFile, ServerSpec, ServerState, Volume
 from tests.dtma.agent import Agent, eventually, ready, say, spec_of, until
 from tests.dtma.conftest import own_toolbox
@@ -243,7 +243,7 @@ async def test_a_dtma_killed_while_it_adopts_carries_on(host: Host, image: str, 
         adopting = asyncio.create_task(client.adopt_orphan((await orphan(client)).container))
         await asyncio.to_thread(until, (host.agent.home / "servers" / f"{server_id}.json").exists)
         await asyncio.to_thread(host.agent.kill)
-        with pytest.raises(Exception, match="toolbox"):
+        with suppress(DtmaError):  # unless it had answered before it was killed
             await adopting
     await host.start()
     async with host.client() as client:
@@ -251,16 +251,16 @@ async def test_a_dtma_killed_while_it_adopts_carries_on(host: Host, image: str, 
 
 
 async def test_heartbeats_tell_orphans_when_they_change(host: Host, image: str, server_id: str, engine: DockerClient) -> None:
-    beat = await host.control.hears(lambda beat: beat.orphans is not None)
-    assert beat.orphans == ()
+    first = await host.control.hears(lambda beat: beat.orphans is not None)
+    assert first.orphans == ()
     async with host.client() as client:
         state = await ready(client, server_id, spec_of(image, "workshop"))
-    heard = len(host.control.heard)
+    heard = list(host.control.heard)
     await host.lose_home()
     beat = await host.control.hears(lambda beat: bool(beat.orphans), 20)
     assert beat.orphans is not None
     assert [found.container for found in beat.orphans] == [state.container]
-    assert all(beat.orphans is None for beat in host.control.heard[1:heard])
+    assert [beat.sequence for beat in heard if beat.orphans is not None] == [first.sequence]
     # As long as nothing changes they are not repeated, and what happens to one on the engine is told at once.
     calm = await host.control.hears(lambda beat: beat.orphans is None)
     host.control.interval = 60

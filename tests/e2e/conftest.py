@@ -35,7 +35,7 @@ class Rest:
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=150) as answer:
-                return answer.status, json.load(answer)
+                return answer.status, None if answer.status == 204 else json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.load(error)
@@ -43,6 +43,12 @@ class Rest:
     def get(self, path: str) -> Any:
         status, answer = self.ask("GET", path)
         assert status == 200, answer
+        return answer
+
+    def made(self, path: str, **fields: Any) -> Any:
+        """Post something that is made by it; returns it."""
+        status, answer = self.ask("POST", path, fields)
+        assert status in (201, 202), answer
         return answer
 
     def deploy(self, entry: str, **request: Any) -> str:
@@ -105,14 +111,28 @@ class Rest:
         """The text that a tool answers."""
         return str(self.call(server_id, tool, **arguments)["content"][0]["text"])
 
+    def delete_all(self) -> None:
+        """Delete every server with its data, and wait until they are gone."""
+        servers = [server["id"] for server in self.get("servers/?limit=500")["results"]]
+        for server_id in servers:
+            self.ask("DELETE", f"servers/{server_id}/")
+        for server_id in servers:
+            self.until_gone(server_id)
+
+
+_shared: list[Rest] = []
+
 
 @pytest.fixture(scope="session")
-def rest(stack: Stack) -> Iterator[Rest]:
-    """The REST API of the shared stack; what tests deployed is deleted at the end."""
-    api = Rest(stack)
-    yield api
-    servers = [server["id"] for server in api.get("servers/?limit=500")["results"]]
-    for server_id in servers:
-        api.ask("DELETE", f"servers/{server_id}/")
-    for server_id in servers:
-        api.until_gone(server_id)
+def rest(stack: Stack) -> Rest:
+    """The REST API of the shared stack."""
+    _shared.append(Rest(stack))
+    return _shared[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_tidy() -> Iterator[None]:
+    """What a module's tests deployed is deleted after it: the memory that is promised to servers is all that the machine has."""
+    yield
+    for api in _shared:
+        api.delete_all()

@@ -15,6 +15,7 @@ from tests.e2e.browser import (
     open_tool,
     page,
     signed_in,
+    steady,
 )
 from tests.e2e.conftest import Rest
 
@@ -52,7 +53,7 @@ WATCH_LOG = """() => {
 
 
 def test_deploy_with_one_click_call_a_tool_and_watch_the_log(page: Page, rest: Rest, engine: DockerClient) -> None:
-    page.goto("/catalog/")
+    page.goto("/catalog/?search=everything")
     page.get_by_role("button", name="Deploy Everything", exact=True).click()
     page.wait_for_url("**/servers/*-*/")
     page.evaluate(WATCH_STEPS)
@@ -62,8 +63,8 @@ def test_deploy_with_one_click_call_a_tool_and_watch_the_log(page: Page, rest: R
 
     assert page.evaluate("window.neverReloaded")
     seen = page.evaluate("window.seen")
-    assert {"MCP handshake: waiting", "Tools: waiting"} <= set(seen)
-    assert {f"{step}: done" for step in ("Queued", "Image", "Container", "MCP handshake", "Tools")} <= set(seen)
+    assert {"MCP handshake: waiting", "Tools: waiting", "Ready: waiting"} <= set(seen)
+    assert {f"{step}: done" for step in ("Queued", "Image", "Container", "MCP handshake", "Tools", "Ready")} <= set(seen)
     assert page.locator("#tools .row").count() == len(rest.get(f"servers/{server_id}/tools/?limit=100")["results"])
 
     open_tool(page, "Echo Tool")
@@ -109,7 +110,7 @@ def test_what_was_typed_survives_a_change_of_the_server(page: Page, rest: Rest) 
 
 def test_a_second_tab_shows_the_same(page: Page, rest: Rest) -> None:
     server_id = deploy(page, "Everything")
-    other = page.context.new_page()
+    other = steady(page.context.new_page())
     other.goto("/servers/")
     row = other.locator(".row", has=other.locator(f"#server-{server_id}"))
     expect(row.locator(".status")).to_have_text("Running")
@@ -130,6 +131,8 @@ def test_delete_asks_first_and_says_what_is_lost(page: Page, rest: Rest) -> None
     assert rest.get(f"servers/{server_id}/")["status"] == "running"
 
     page.get_by_role("button", name="Delete the server…").click()
+    dialog.get_by_label("Delete its data").first.check()
+    dialog.get_by_label("Type “").fill(rest.get(f"servers/{server_id}/")["name"])
     dialog.get_by_role("button", name="Delete the server").click()
     expect(page.locator("#toasts")).to_contain_text("is being deleted")
     expect(page.locator(f"#server-{server_id}")).to_have_count(0, timeout=READY_MS)

@@ -20,11 +20,11 @@ from mcp_registry.services.deployments import due_deployments
 from mcp_registry.services.servers import deploy_server
 from tests.conftest import reporting, server_json
 from tests.dtma.agent import Agent, until
-from tests.dtma.authority import authority
 from tests.dtma.test_engine_gone import OwnEngine, own_engine
+from tests.gateway.place import trust_own_authority
 from toolboxes.identity import control_plane
 from toolboxes.identity.authority import serial_of
-from toolboxes.models import Authority, Certificate, Toolbox
+from toolboxes.models import Certificate, Toolbox
 
 __all__ = ["own_engine"]
 
@@ -40,7 +40,7 @@ def agent(own_engine: OwnEngine, tmp_path: Path) -> Iterator[Agent]:
 
 def as_if_enrolled(agent: Agent, owner: User) -> Toolbox:
     """The toolbox of a DTMA of the tests' own authority, which is the control plane's here."""
-    Authority.objects.create(certificate=authority().pem.decode(), key=authority().key_pem.decode())
+    trust_own_authority()
     now = timezone.now()
     kind = Toolbox.Provider.THIS_MACHINE
     box = Toolbox.objects.create(pk=uuid.UUID(agent.toolbox), owner=owner, name="box", provider=kind, url=agent.url, enrolled_at=now)

@@ -30,6 +30,7 @@ def servers(fleet: Fleet, placed: dict[str, str]) -> dict[str, str]:
     """All of them running, and nothing new to be told of them."""
     for server in placed.values():
         fleet.rest.until(server, "running", seconds=30)
+    until(lambda: McpServer.objects.filter(pk__in=placed.values(), phase=Phase.RUNNING).count() == len(placed), 30)
     return placed
 
 

@@ -17,6 +17,7 @@ from dtma_wire import (
     OciImage,
     PypiPackage,
     Resources,
+    RestartPolicy,
     SecretFile,
     ServerSpec,
     Sessions,
@@ -56,6 +57,7 @@ def there_and_back(given: ServerSpec) -> ServerSpec:
     server = McpServer(
         name=given.name, generation=given.generation, incarnation=given.incarnation, desired=given.desired,
         manifest=json.loads(json.dumps(wish.manifest)), config=wish.config, secrets=wish.secrets, shared_volumes=wish.shared_volumes,
+        overrides=wish.overrides,
     )  # fmt: skip
     return spec_of(server)
 
@@ -85,6 +87,7 @@ def test_all_else_that_a_spec_can_say() -> None:
         egress=Egress.ALLOWLIST,
         allowed=(Destination(host="*.example.org", port=8443), Destination(host="[2001:db8::7]", port=5432)),
         sessions=Sessions(mode="own", most=3, idle_seconds=60),
+        restart=RestartPolicy.ON_FAILURE,
         desired="stopped",
     )
     assert there_and_back(given) == given

@@ -18,8 +18,8 @@ def names(answer: object) -> list[str]:
 
 def test_search_finds_words_and_beginnings_and_puts_the_exact_name_first(api: APIClient, catalog: dict[str, CatalogEntry]) -> None:
     assert names(api.get(CATALOG, {"search": "everything"})) == ["everything", "everything-http"]
-    assert names(api.get(CATALOG, {"search": "sql data"})) == ["sqlite"]
-    assert names(api.get(CATALOG, {"search": "graph"})) == ["memory"]
+    assert "sqlite" in names(api.get(CATALOG, {"search": "sql data"}))
+    assert "memory" in names(api.get(CATALOG, {"search": "graph"}))
     assert names(api.get(CATALOG, {"search": "no such thing"})) == []
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from dtma_wire import LogLine, Phase, Progress, Step, StepState
-from mcp_registry.logs import by_our_clock
+from mcp_registry.logs.reading import by_our_clock
 from mcp_registry.models import Deployment, McpServer
 from mcp_registry.services.deployments import claim_deployment, record_progress
 from mcp_registry.services.heartbeats import take_heartbeat

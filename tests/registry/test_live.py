@@ -22,8 +22,8 @@ from tests.conftest import state_of
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-async def opened(server: McpServer, user: User | AnonymousUser) -> ApplicationCommunicator:
-    scope = {"type": "websocket", "path": f"/ws/servers/{server.pk}/", "query_string": b"", "headers": [], "user": user}
+async def opened(server: McpServer, user: User | AnonymousUser, view: str = "") -> ApplicationCommunicator:
+    scope = {"type": "websocket", "path": f"/ws/servers/{server.pk}/{view}", "query_string": b"", "headers": [], "user": user}
     page = ApplicationCommunicator(URLRouter(websocket_urlpatterns), scope)
     await page.send_input({"type": "websocket.connect"})
     assert (await page.receive_output(timeout=5))["type"] == "websocket.accept"

@@ -28,15 +28,15 @@ def test_a_new_user_is_offered_first_steps(browser: Client, toolbox: Toolbox, ca
 def test_without_a_toolbox_the_button_is_disabled_and_the_page_says_why(browser: Client, catalog: dict[str, CatalogEntry]) -> None:
     page = browser.get("/catalog/").content.decode()
     assert "There is no toolbox to deploy to" in page
-    assert page.count('type="button" disabled aria-describedby="no-toolbox"') == len(catalog)
+    assert page.count('type="button" disabled aria-describedby="no-toolbox"') == page.count('class="tile"') > 0
 
 
 def test_what_needs_a_setting_is_set_up(
     browser: Client, user: User, toolbox: Toolbox, weather: CatalogEntry, catalog: dict[str, CatalogEntry]
 ) -> None:
     enrolled(Toolbox.objects.create(owner=user, name="second", provider="own_server"))
-    page = browser.get("/catalog/").content.decode()
-    assert f'aria-label="Set up {weather.title}"' in page
+    assert f'aria-label="Set up {weather.title}"' in browser.get("/catalog/?search=weather").content.decode()
+    page = browser.get("/catalog/?search=time").content.decode()
     assert 'aria-label="Deploy Time"' in page, "with several toolboxes, where it fits best"
 
 
@@ -59,7 +59,7 @@ def test_a_form_that_comes_back_keeps_what_was_typed_but_no_secret(browser: Clie
     assert answer.status_code == 422
     assert 'value="Kyiv"' in page
     assert "Not a valid name." in page
-    assert '<details class="more" open>' in page  # where the name is
+    assert '<details class="more" id="more" open>' in page  # where the name is
     assert "canary-4711" not in page
 
 
@@ -70,7 +70,7 @@ def test_permissions_are_told_as_they_are(browser: Client, user: User, toolbox: 
     assert "<code>api.example.org</code>, <code>db.example.org:27017</code> and nothing else" in page
     assert "for up to 3 containers" in page
     assert "no network" not in page.lower()
-    assert "2 hosts" in browser.get("/catalog/").content.decode()
+    assert "2 hosts" in browser.get("/catalog/?search=weather").content.decode()
 
 
 def test_a_folder_is_shared_by_naming_it(browser: Client, toolbox: Toolbox, catalog: dict[str, CatalogEntry]) -> None:
@@ -80,14 +80,14 @@ def test_a_folder_is_shared_by_naming_it(browser: Client, toolbox: Toolbox, cata
     server = McpServer.objects.get()
     assert server.shared_volumes == {"data": "work"}
     page = browser.get(f"/servers/{server.pk}/").content.decode()
-    assert "unless another server of the toolbox uses it" in page
+    assert "goes with the last server of the toolbox that names it" in page
     assert "its volume at" not in page
 
 
 def test_a_deployment_shows_the_steps_to_come(browser: Client, user: User, toolbox: Toolbox, catalog: dict[str, CatalogEntry]) -> None:
     server = deploy_server(owner=user, entry=catalog["time"], toolbox=toolbox)
     page = browser.get(f"/servers/{server.pk}/").content.decode()
-    assert [page.count(f'data-state="{state}"') for state in ("waiting", "failed")] == [4, 0]
+    assert [page.count(f'data-state="{state}"') for state in ("waiting", "failed")] == [5, 0]
     assert "They are listed as soon as the server is ready." in page
 
 
@@ -114,6 +114,7 @@ def test_the_history_names_each_deployment(browser: Client, user: User, make_ser
     server = make_server()
     restart_server(owner=user, server_id=server.pk)
     page = browser.get(f"/servers/{server.pk}/history/").content.decode()
+    page = page[page.index('id="deployments"') :]
     assert page.index("Restarting") < page.index("Deployed")
 
 

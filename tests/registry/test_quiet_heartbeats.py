@@ -218,7 +218,8 @@ def no_database() -> Iterator[None]:
             admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
 
 
-def test_while_the_database_is_away_toolboxes_are_told_to_come_again(fleet: list[Toolbox]) -> None:
+def test_while_the_database_is_away_toolboxes_are_told_to_come_again(fleet: list[Toolbox], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection.pool, "timeout", 1.0)  # the time for which each try waits for a connection
     heartbeats = [(toolbox, quiet(toolbox)) for toolbox in fleet]
     bodies = [(heartbeat.model_dump_json().encode(), peer_of(toolbox)) for toolbox, heartbeat in heartbeats]
 

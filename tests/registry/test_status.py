@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
 from django.utils import timezone
 
+from accounts.models import User
 from dtma_wire import Phase
 from mcp_registry.models import Deployment, McpServer
-from mcp_registry.status import Status, status_of
+from mcp_registry.status import Status, status_of, with_state
 from toolboxes.models import Toolbox, silence_after
 
 K, S = Deployment.Kind, Deployment.Status
@@ -87,3 +89,31 @@ def test_work_that_no_worker_takes_says_so() -> None:
     waiting.deployment.not_before = NOW
     assert status_of(waiting, NOW).reason == "why"
     assert "No worker" in status_of(waiting, NOW + timedelta(seconds=20)).reason
+
+
+def test_the_database_finds_the_same_words(user: User) -> None:
+    """Each combination of what a server has on a toolbox that reports, and a few of them on every kind of toolbox."""
+    kinds = product((NOW, None), (NOW, None, NOW - timedelta(seconds=SILENT)), ({}, {"engine_problem": ""}, {"engine_problem": "Gone."}))
+    boxes = Toolbox.objects.bulk_create(
+        Toolbox(owner=user, name=f"box-{number}", enrolled_at=enrolled, last_seen_at=seen, info=info)
+        for number, (enrolled, seen, info) in enumerate(kinds)
+    )
+    all_of = list(product(McpServer.Desired, Phase, (1, 2), ("", "a"), ("", "told")))
+    few_of = list(product(McpServer.Desired, (Phase.RUNNING, Phase.ABSENT), (2,), ("a",), ("",)))
+    made = [
+        McpServer(
+            owner=user, toolbox=box, name=f"{box.name}-{number}", generation=2, manifest={}, desired=desired, phase=phase.value,
+            observed_generation=observed, tools_hash=tools, reason=reason,
+        )
+        for box in boxes
+        for number, (desired, phase, observed, tools, reason) in enumerate(all_of if box is boxes[0] else few_of)
+    ]  # fmt: skip
+    McpServer.objects.bulk_create(made)
+    for status in (None, *S):
+        if status is not None:
+            fresh = [Deployment(server=one, kind=K.DEPLOY, status=status, generation=2) for one in made]
+            for one, deployment in zip(made, Deployment.objects.bulk_create(fresh), strict=True):
+                one.deployment = deployment
+            McpServer.objects.bulk_update(made, ("deployment",))
+        found = with_state(McpServer.objects.select_related("toolbox", "deployment"), NOW)
+        assert [one for one in found if status_of(one, NOW).state != one.state] == []

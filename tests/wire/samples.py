@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 import dtma_wire
-from tests.wire import v2
+from tests.wire import v3
 
 GOLDEN = Path(__file__).parent / "golden"
 AT = datetime(2026, 11, 23, 12, 30, 15, 250000, UTC)
@@ -24,11 +24,11 @@ TOOL = {"name": "echo", "inputSchema": {"type": "object"}, "x-unknown": {"kept":
 
 def samples(wire: Any) -> dict[str, BaseModel]:
     """By name; ``wire`` is a module with all models of a version."""
-    everything = {**_specs(wire), **_answers(wire), **_events(wire), **_heartbeats(wire)}
-    return everything if wire.WIRE_VERSION < 3 else {**everything, **_since_3(wire)}
+    return {**_specs(wire), **_answers(wire), **_events(wire), **_heartbeats(wire), **_rest(wire)}
 
 
 def _specs(wire: Any) -> dict[str, BaseModel]:
+    since_4 = {} if wire.WIRE_VERSION < 4 else {"restart": wire.RestartPolicy.NEVER}
     full = wire.ServerSpec(
         generation=7,
         incarnation=3,
@@ -45,6 +45,7 @@ def _specs(wire: Any) -> dict[str, BaseModel]:
         allowed=(wire.Destination(host="*.example.org", port=443),),
         sessions=wire.Sessions(mode="own", most=2, idle_seconds=60),
         desired="stopped",
+        **since_4,
     )
     http = wire.HttpTransport(port=8000, path="/mcp", host="localhost")
     sse = wire.SseTransport(port=8000, path="/sse", host="localhost")
@@ -93,10 +94,11 @@ def _events(wire: Any) -> dict[str, BaseModel]:
 
 def _heartbeats(wire: Any) -> dict[str, BaseModel]:
     common = {"wire_version": wire.WIRE_VERSION, "epoch": 2, "revision": 2**33 + 7, "sent_at": AT, "info": _info(wire)}
-    more, since = {}, {}
-    if wire.WIRE_VERSION >= 3:
-        load = wire.HostLoad(cpu_percent=12.5, load=0.75, memory_used_bytes=2**31, disk_used_bytes=2**34)
-        more, since = {"load": load, "orphans": (_orphan(wire),)}, {"load": load.model_copy(update={"cpu_percent": None})}
+    load = wire.HostLoad(cpu_percent=12.5, load=0.75, memory_used_bytes=2**31, disk_used_bytes=2**34)
+    more = {"load": load, "orphans": (_orphan(wire),)}
+    since = {"load": load.model_copy(update={"cpu_percent": None})}
+    if wire.WIRE_VERSION >= 4:
+        more |= {"usage": (_usage(wire),), "usage_first": 1}
     return {
         "heartbeat_full": wire.Heartbeat(**common, sequence=1, servers=(_running(wire), _crashed(wire)), **more),
         "heartbeat_delta": wire.Heartbeat(**common, sequence=2, servers=(), unchanged=("a", "b"), since=1, **since),
@@ -105,13 +107,14 @@ def _heartbeats(wire: Any) -> dict[str, BaseModel]:
     }
 
 
-def _since_3(wire: Any) -> dict[str, BaseModel]:
+def _rest(wire: Any) -> dict[str, BaseModel]:
     wanted = (
         wire.Wanted(id="a", generation=4, desired="absent", volumes="remove"),
         wire.Wanted(id="b", generation=5, desired="stopped"),
     )
     enrol = wire.Enrol(wire_version=3, token=SecretStr("one-time"), request="PEM", port=7443, address="box.example.org", hostname="box")
-    return {
+    since_4 = {} if wire.WIRE_VERSION < 4 else {"package_info": _package(wire)}
+    return since_4 | {
         "heartbeat_answer_wanted": wire.HeartbeatAnswer(interval_seconds=15, wanted=wanted),
         "orphan": _orphan(wire),
         "enrol": enrol,
@@ -119,6 +122,32 @@ def _since_3(wire: Any) -> dict[str, BaseModel]:
         "renew": wire.Renew(request="PEM"),
         "renewed": wire.Renewed(certificate="PEM"),
     }
+
+
+def _package(wire: Any) -> BaseModel:
+    found: BaseModel = wire.PackageInfo(
+        name="@example/weather",
+        version="1.2.3",
+        versions=("1.2.3", "1.2.2"),
+        description="Tells the weather.",
+        license="MIT",
+        homepage="https://example.org",
+    )
+    return found
+
+
+def _usage(wire: Any) -> BaseModel:
+    found: BaseModel = wire.ServerUsage(
+        id="a",
+        seconds=60,
+        cpu_percent=2.5,
+        memory_bytes=2**26,
+        memory_limit_bytes=2**28,
+        received_bytes=1,
+        sent_bytes=None,
+        out_of_memory_kills=0,
+    )
+    return found
 
 
 def _running(wire: Any) -> BaseModel:
@@ -150,9 +179,6 @@ def _crashed(wire: Any) -> BaseModel:
 
 
 def _info(wire: Any) -> BaseModel:
-    more = (
-        {} if wire.WIRE_VERSION < 3 else {"disk_bytes": 2**36, "arch": "x86_64", "system": "Debian GNU/Linux 13 (trixie)", "kernel": "6.12"}
-    )
     found: BaseModel = wire.HostInfo(
         dtma_version="0.1.0",
         wire_version=wire.WIRE_VERSION,
@@ -163,7 +189,10 @@ def _info(wire: Any) -> BaseModel:
         disk_free_bytes=2**35,
         engine_version="29.1.2",
         isolation=("apparmor", "seccomp"),
-        **more,
+        disk_bytes=2**36,
+        arch="x86_64",
+        system="Debian GNU/Linux 13 (trixie)",
+        kernel="6.12",
     )
     return found
 
@@ -184,7 +213,7 @@ def _orphan(wire: Any) -> BaseModel:
 
 
 def main() -> None:
-    for wire in (v2, dtma_wire):
+    for wire in (v3, dtma_wire):
         folder = GOLDEN / f"v{wire.WIRE_VERSION}"
         folder.mkdir(parents=True, exist_ok=True)
         for name, sample in samples(wire).items():

@@ -9,15 +9,15 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 import dtma_wire
-from dtma_wire import OLDEST_WIRE_VERSION, WIRE_VERSION, ErrorCode, OciImage, Phase, Resources, ServerSpec, Since, TooOld, spec_for
-from tests.wire import v2
+from dtma_wire import OLDEST_WIRE_VERSION, WIRE_VERSION, OciImage, Phase, Resources, RestartPolicy, ServerSpec, Since, TooOld, spec_for
+from tests.wire import v3
 from tests.wire.samples import GOLDEN, samples
 
-WIRES = {2: v2, 3: dtma_wire}
+WIRES = {3: v3, 4: dtma_wire}
 NAMES = {version: sorted(path.stem for path in (GOLDEN / f"v{version}").glob("*.json")) for version in WIRES}
-SHARED = sorted(set(NAMES[2]) & set(NAMES[3]))
+SHARED = sorted(set(NAMES[3]) & set(NAMES[4]))
 OURS = samples(dtma_wire)
-THEIRS = samples(v2)
+THEIRS = samples(v3)
 
 
 def golden(version: int, name: str) -> bytes:
@@ -48,36 +48,34 @@ def test_a_version_that_is_out_does_not_change(version: int, name: str) -> None:
     assert told(samples(WIRES[version])[name]) == json.loads(golden(version, name))
 
 
-@pytest.mark.parametrize("name", NAMES[3])
+@pytest.mark.parametrize("name", NAMES[4])
 def test_what_was_sent_is_what_arrives(name: str) -> None:
-    assert type(OURS[name]).model_validate_json(golden(3, name)) == OURS[name]
+    assert type(OURS[name]).model_validate_json(golden(4, name)) == OURS[name]
 
 
-@pytest.mark.parametrize("name", NAMES[2])
+@pytest.mark.parametrize("name", NAMES[3])
 def test_we_read_what_an_older_side_sends_and_lose_nothing(name: str) -> None:
-    read = type(OURS[name]).model_validate_json(golden(2, name))
-    assert contains(told(read), json.loads(golden(2, name)))
+    read = type(OURS[name]).model_validate_json(golden(3, name))
+    assert contains(told(read), json.loads(golden(3, name)))
 
 
 @pytest.mark.parametrize("name", [name for name in SHARED if not name.startswith("spec_")])
 def test_an_older_side_reads_what_we_send(name: str) -> None:
     """All that it knows of; it ignores the rest."""
-    read = type(THEIRS[name]).model_validate_json(golden(3, name))
-    changed = {"wire_version": 3} if name == "host_info" else {}
+    read = type(THEIRS[name]).model_validate_json(golden(4, name))
+    changed = {"wire_version": 4} if name == "host_info" else {}
     if name.startswith("heartbeat_") and "answer" not in name:
-        assert read.wire_version == 3  # type: ignore[attr-defined]
+        assert read.wire_version == 4  # type: ignore[attr-defined]
         assert read.servers == THEIRS[name].servers  # type: ignore[attr-defined]
     else:
         assert told(read) == told(THEIRS[name]) | changed
 
 
-def test_an_older_control_plane_reads_codes_and_phases_that_it_does_not_know() -> None:
-    assert v2.ErrorBody.model_validate_json(golden(3, f"error_{ErrorCode.FORBIDDEN}")).code is v2.ErrorCode.INTERNAL
-    assert v2.HeartbeatAnswer.model_validate_json(golden(3, "heartbeat_answer_wanted")) == v2.HeartbeatAnswer(interval_seconds=15)
-    novelty = json.loads(golden(3, "settled_ready"))
+def test_an_older_control_plane_reads_phases_that_it_does_not_know() -> None:
+    novelty = json.loads(golden(4, "settled_ready"))
     novelty["server"]["phase"] = "hibernating"
     assert dtma_wire.Settled.model_validate(novelty).server.phase is Phase.UNKNOWN
-    assert v2.Settled.model_validate(novelty).server.phase is v2.Phase.UNKNOWN
+    assert v3.Settled.model_validate(novelty).server.phase is v3.Phase.UNKNOWN
 
 
 @pytest.mark.parametrize("name", [name for name in SHARED if name.startswith("spec_")])
@@ -85,8 +83,9 @@ def test_an_older_control_plane_reads_codes_and_phases_that_it_does_not_know() -
 def test_every_dtma_takes_a_spec_that_asks_for_nothing_new(name: str, version: int) -> None:
     spec = OURS[name]
     assert isinstance(spec, ServerSpec)
-    sent = spec_for(spec, version)
-    assert WIRES[version].ServerSpec.model_validate_json(sent) == samples(WIRES[version])[name]
+    sent = spec_for(spec.model_copy(update={"restart": RestartPolicy.ALWAYS}), version)
+    understood = json.loads(WIRES[version].ServerSpec.model_validate_json(sent).model_dump_json())
+    assert understood | {"restart": None} == told(samples(WIRES[version])[name]) | {"restart": None}
 
 
 # --- the next version ---

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from toolboxes.models import Toolbox, ToolboxEvent
 from toolboxes.providers.base import Done, Step, Wait
 from toolboxes.services import events
@@ -59,6 +60,7 @@ def revoked(toolbox: Toolbox, waited: timedelta) -> Done:
         revoke_certificates(toolbox=toolbox, reason="the toolbox was removed.")
         if Toolbox.objects.filter(pk=toolbox.pk, deleted_at=None).update(deleted_at=timezone.now()):
             events.record(toolbox=toolbox, kind="removed", text="It was removed.")
+            audit.record(action="toolbox.removed", target=toolbox, owner=toolbox.owner_id)
     return Done()
 
 

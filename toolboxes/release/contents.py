@@ -21,7 +21,7 @@ from toolboxes.release.distributions import closure, files_of
 from toolboxes.release.interpreter import Interpreter, interpreter
 from toolboxes.release.libraries import is_elf, libraries_of
 
-OURS = ("dtma", "dtma_wire", "images")
+OURS = ("dtma", "dtma_wire", "lean_http", "mcp_protocol", "images")
 _FILES = Path(__file__).parent / "files"
 _VERSION = re.compile(r'^__version__ = "([0-9A-Za-z.+-]+)"$', re.MULTILINE)
 

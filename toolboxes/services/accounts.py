@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import User
 from agentopia.lib.errors import Conflict, InvalidInput
 from toolboxes.job_selectors import cloud_account_for
@@ -20,7 +21,7 @@ def add_account(*, owner: User, provider: str, token: str, label: str = "") -> C
     facts = _kind(provider).test(_clean(token))
     try:
         with transaction.atomic():
-            return CloudAccount.objects.create(
+            account = CloudAccount.objects.create(
                 owner=owner,
                 provider=provider,
                 label=(label.strip() or facts.team or facts.email)[:80],
@@ -30,6 +31,8 @@ def add_account(*, owner: User, provider: str, token: str, label: str = "") -> C
                 token=_clean(token),
                 tested_at=timezone.now(),
             )
+            audit.record(action="cloud_account.added", target=account, owner=owner, summary=_whose(facts))
+            return account
     except IntegrityError:
         problem = f"You have added the account of {_whose(facts)} already. Replace its token there."
         raise Conflict(problem, code="account_exists", fields={"token": problem}) from None
@@ -43,13 +46,18 @@ def replace_token(*, owner: User, account_id: UUID, token: str) -> CloudAccount:
         problem = f"This token belongs to another account, that of {_whose(facts)}: the machines of this one could not be reached with it."
         raise InvalidInput(problem, fields={"token": problem})
     account.token, account.email, account.team, account.tested_at = _clean(token), facts.email, facts.team, timezone.now()
-    account.save(update_fields=("token", "email", "team", "tested_at"))
+    with transaction.atomic():
+        account.save(update_fields=("token", "email", "team", "tested_at"))
+        audit.record(action="cloud_account.token_replaced", target=account, owner=owner, changes={"token": audit.SECRET})
     return account
 
 
+@transaction.atomic
 def remove_account(*, owner: User, account_id: UUID) -> None:
     """Forget an account and its token. Machines made with it are left as they are, and no longer watched. Raises `NotFound`."""
-    cloud_account_for(owner, account_id).delete()
+    account = cloud_account_for(owner, account_id)
+    audit.record(action="cloud_account.removed", target=account, owner=owner)
+    account.delete()
 
 
 def _kind(provider: str) -> Accounts:

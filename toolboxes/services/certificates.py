@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from toolboxes.identity.authority import PublicKey, certificate_authority, key_of_request
 from toolboxes.models import Certificate, Toolbox, ToolboxEvent
 from toolboxes.services import events
@@ -47,4 +48,5 @@ def revoke_certificates(*, toolbox: Toolbox, reason: str) -> int:
         events.record(
             toolbox=toolbox, kind="revoked", text=f"Its certificates were revoked: {reason}", severity=ToolboxEvent.Severity.WARNING
         )
+        audit.record(action="toolbox.revoked", target=toolbox, owner=toolbox.owner_id, summary=f"Its certificates were revoked: {reason}")
     return revoked

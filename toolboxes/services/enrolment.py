@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import User
 from agentopia.lib import leases
 from agentopia.lib.errors import AgentopiaError, Conflict, InvalidInput
@@ -54,6 +55,7 @@ def create_toolbox(*, owner: User, name: str, provider: Toolbox.Provider) -> Too
         with transaction.atomic():
             toolbox = Toolbox.objects.create(owner=owner, name=name, provider=provider)
             events.record(toolbox=toolbox, kind="created", text="It was added.")
+            audit.record(action="toolbox.added", target=toolbox, owner=owner, summary=provider.label)
     except IntegrityError:
         problem = f"You have a toolbox “{name}” already. Choose another name."
         raise Conflict(problem, code="name_taken", fields={"name": problem}) from None
@@ -83,6 +85,7 @@ def new_token(*, toolbox: Toolbox, by: User | None = None) -> NewToken:
     token, expires_at = secrets.token_hex(24), now + TOKEN_LIFE  # no sign in it that a command line might take for an option
     EnrolmentToken.objects.create(toolbox=toolbox, digest=EnrolmentToken.digest_of(token), created_by=by, expires_at=expires_at)
     events.record(toolbox=toolbox, kind="token_made", text="An install command was made; it can be used once, within an hour.")
+    audit.record(action="toolbox.token_made", target=toolbox, owner=toolbox.owner_id, summary="An install command was made")
     return NewToken(token, install_command(token), expires_at)
 
 
@@ -115,7 +118,9 @@ def enrol(*, request: Enrol, peer: str) -> Enrolled:
         toolbox.last_seen_at = None  # what is known of the toolbox was another host's, or from before
         toolbox.save(update_fields=("url", "enrolled_at", "epoch", "sequence", "last_seen_at"))
         leases.hasten(toolbox.jobs.all())
-        events.record(toolbox=toolbox, kind="enrolled", text=f"The host {request.hostname or peer} enrolled; it answers at {url}.")
+        told = f"The host {request.hostname or peer} enrolled; it answers at {url}."
+        events.record(toolbox=toolbox, kind="enrolled", text=told)
+        audit.record(action="toolbox.enrolled", target=toolbox, owner=toolbox.owner_id, summary=told)
     certificate = give_certificate(toolbox=toolbox, public_key=public_key)
     return Enrolled(toolbox=str(toolbox.pk), certificate=certificate, heartbeat_seconds=settings.HEARTBEAT_SECONDS)
 

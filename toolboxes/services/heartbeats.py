@@ -12,6 +12,7 @@ from agentopia.lib import live
 from dtma_wire import Heartbeat
 from toolboxes.models import Toolbox, ToolboxEvent
 from toolboxes.services import events
+from toolboxes.services.listeners import tell_reporting_changed
 from toolboxes.services.metrics import measure
 
 CLOCK_OFF_SECONDS = 60
@@ -71,6 +72,8 @@ def _note_what_happened(before: Toolbox, heartbeat: Heartbeat, skew_seconds: flo
         events.record(toolbox=before, kind="first_heartbeat", text="It reported for the first time.")
     elif before.shown_silent:
         events.record(toolbox=before, kind="reports_again", text="It reports again.")
+    if before.shown_silent or heartbeat.info.engine_problem != before.engine_problem:
+        tell_reporting_changed([before.pk])
     _note_engine(before, heartbeat.info.engine_problem)
     _note_version(before, heartbeat.info.dtma_version)
     _note_clock(before, skew_seconds)

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import User
 from agentopia.lib import leases, live
 from agentopia.lib.errors import Conflict, NotFound
@@ -60,6 +61,7 @@ def remove_toolbox(*, owner: User, toolbox_id: UUID) -> Job:
     for prepare in before_removal:
         prepare(toolbox)
     events.record(toolbox=toolbox, kind="removal", text="Its removal was asked for.")
+    audit.record(action="toolbox.removal_asked", target=toolbox, owner=owner)
     return request_job(toolbox=toolbox, kind=Job.Kind.REMOVE)
 
 
@@ -70,6 +72,7 @@ def retry_job(*, owner: User, toolbox_id: UUID) -> Job:
     newest = toolbox.jobs.first()
     if newest is None or newest.status != Job.Status.FAILED:
         raise Conflict("There is nothing to try again: the last attempt did not fail.", code="not_failed")
+    audit.record(action="toolbox.tried_again", target=toolbox, owner=owner, summary=f"What failed: {newest.kind}")
     return request_job(toolbox=toolbox, kind=Job.Kind(newest.kind))
 
 

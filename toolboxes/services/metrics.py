@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
-
+from agentopia.lib.rings import Ring, roll_up_next
 from dtma_wire import HostLoad
 from toolboxes.models import Metric, RollUp
 from toolboxes.models.metrics import SLOTS
 
+RINGS = {resolution: Ring(resolution, slots) for resolution, slots in SLOTS.items()}
 FINER = {Metric.Resolution.MINUTE: Metric.Resolution.RAW, Metric.Resolution.TEN_MINUTES: Metric.Resolution.MINUTE}
 SETTLED = timedelta(seconds=20)
 """How long after its end a moment is rolled up: what was heard in it has been stored by then."""
@@ -36,8 +35,7 @@ ON CONFLICT (toolbox_id, resolution, slot) DO UPDATE SET
 
 def place(at: datetime, resolution: int) -> tuple[int, datetime]:
     """A moment's slot in the ring of this resolution, and when it begins."""
-    number = int(at.timestamp()) // resolution
-    return number % SLOTS[resolution], datetime.fromtimestamp(number * resolution, UTC)
+    return RINGS[resolution].place(at)
 
 
 def measure(*, toolbox_id: UUID, at: datetime, load: HostLoad) -> None:
@@ -53,8 +51,9 @@ def roll_up(*, now: datetime) -> None:
 
     Safe to run twice and by several at once.
     """
-    for resolution in FINER:
-        while _roll_up_one(resolution, now):
+    for resolution, finer in FINER.items():
+        coarse, fine = RINGS[resolution], RINGS[finer]
+        while roll_up_next(RollUp, ROLL_UP, coarse=coarse, fine=fine, fine_until=_complete_until(finer, now), now=now):
             pass
 
 
@@ -63,31 +62,3 @@ def _complete_until(resolution: Metric.Resolution, now: datetime) -> datetime:
         return now - SETTLED
     row = RollUp.objects.filter(resolution=resolution).first()
     return row.until if row is not None else datetime.min.replace(tzinfo=UTC)
-
-
-@transaction.atomic
-def _roll_up_one(resolution: Metric.Resolution, now: datetime) -> bool:
-    """The next moment; False where there is none, or another process sees to it."""
-    finer, length = FINER[resolution], timedelta(seconds=resolution)
-    kept = timedelta(seconds=finer * SLOTS[finer])
-    RollUp.objects.get_or_create(resolution=resolution, defaults={"until": place(now - kept + length, resolution)[1]})
-    row = RollUp.objects.select_for_update(skip_locked=True).filter(resolution=resolution).first()
-    if row is None:
-        return False
-    begin = max(row.until, place(now - kept + length, resolution)[1])
-    if begin + length > _complete_until(finer, now):
-        return False
-    slot, _ = place(begin, resolution)
-    first, _ = place(begin, finer)
-    values: dict[str, Any] = {
-        "resolution": resolution,
-        "slot": slot,
-        "begin": begin,
-        "end": begin + length,
-        "finer": finer,
-        "slots": [(first + n) % SLOTS[finer] for n in range(resolution // finer)],
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(ROLL_UP, values)
-    RollUp.objects.filter(resolution=resolution).update(until=begin + length)
-    return True

@@ -19,6 +19,7 @@ from agentopia.lib import live
 from dtma_wire import Heartbeat
 from toolboxes.models import Metric, Toolbox, ToolboxEvent
 from toolboxes.services.heartbeats import CLOCK_OFF_SECONDS
+from toolboxes.services.listeners import tell_reporting_changed
 from toolboxes.services.metrics import place
 
 # A row that somebody else holds is not waited for: the others would wait with it.
@@ -29,7 +30,7 @@ WITH beat AS (
         info jsonb, load jsonb, slot smallint, begin timestamptz
     )
 ), before AS (
-    SELECT id, shown_silent FROM toolboxes_toolbox WHERE id IN (SELECT toolbox FROM beat) FOR NO KEY UPDATE SKIP LOCKED
+    SELECT id, shown_silent, epoch, sequence FROM toolboxes_toolbox WHERE id IN (SELECT toolbox FROM beat) FOR NO KEY UPDATE SKIP LOCKED
 ), heard AS (
     UPDATE toolboxes_toolbox AS known SET
         epoch = beat.epoch, sequence = beat.sequence, last_seen_at = beat.at, skew_seconds = beat.skew, shown_silent = false,
@@ -43,7 +44,7 @@ WITH beat AS (
         AND beat.info ->> 'engine_problem' = coalesce(known.info ->> 'engine_problem', '')
         AND beat.info ->> 'dtma_version' = known.info ->> 'dtma_version'
         AND (abs(beat.skew) <= %(clock_off)s OR abs(known.skew_seconds) > %(clock_off)s)
-    RETURNING known.id, known.owner_id, before.shown_silent AS was_silent
+    RETURNING known.id, known.owner_id, before.shown_silent AS was_silent, before.epoch AS epoch_before, before.sequence AS sequence_before
 ), measured AS (
     INSERT INTO toolboxes_metric (toolbox_id, resolution, slot, at, cpu_percent, load, memory_used_bytes, disk_used_bytes)
     SELECT heard.id, %(raw)s, beat.slot, beat.begin,
@@ -54,7 +55,7 @@ WITH beat AS (
         at = excluded.at, cpu_percent = excluded.cpu_percent, load = excluded.load,
         memory_used_bytes = excluded.memory_used_bytes, disk_used_bytes = excluded.disk_used_bytes
 )
-SELECT id, owner_id, was_silent FROM heard
+SELECT id, owner_id, was_silent, epoch_before, sequence_before FROM heard
 """
 
 
@@ -69,13 +70,15 @@ class Beat:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it tells nothing but how the host is: then `record_quiet` may take it."""
+        """Whether it tells nothing but how busy the host and its servers are: then `record_quiet` may take it."""
         return not self.heartbeat.servers and self.heartbeat.orphans is None
 
 
-@transaction.atomic
-def record_quiet(*, beats: Collection[Beat]) -> set[UUID]:
-    """Store these heartbeats, one of each toolbox. Returns the toolboxes whose was stored; that of another is to be taken by itself."""
+@transaction.atomic(savepoint=False)
+def record_quiet(*, beats: Collection[Beat]) -> dict[UUID, tuple[int, int]]:
+    """Store these heartbeats, one of each toolbox. Returns the toolboxes whose was stored, each with the epoch and sequence that were known
+    of it before; that of another is to be taken by itself.
+    """
     with connection.cursor() as cursor:
         # What a crash of PostgreSQL might take with it is asked for again when the next heartbeat builds on it; no flush is waited for.
         cursor.execute("SET LOCAL synchronous_commit = off")
@@ -86,12 +89,13 @@ def record_quiet(*, beats: Collection[Beat]) -> set[UUID]:
         }
         cursor.execute(RECORD, values)
         heard = cursor.fetchall()
-    back = [(toolbox_id, owner_id) for toolbox_id, owner_id, was_silent in heard if was_silent]
+    back = [(toolbox_id, owner_id) for toolbox_id, owner_id, was_silent, *_ in heard if was_silent]
     if back:  # after a pause of our own: all of them at once
         rows = [ToolboxEvent(toolbox=Toolbox(pk=toolbox_id), kind="reports_again", text="It reports again.") for toolbox_id, _ in back]
         ToolboxEvent.objects.bulk_create(rows)
+        tell_reporting_changed([toolbox_id for toolbox_id, _ in back])
         live.publish(*{group for toolbox_id, owner_id in back for group in (live.toolbox_group(toolbox_id), live.owner_group(owner_id))})
-    return {toolbox_id for toolbox_id, _, _ in heard}
+    return {toolbox_id: (epoch, sequence) for toolbox_id, _, _, epoch, sequence in heard}
 
 
 def _row(beat: Beat) -> dict[str, Any]:

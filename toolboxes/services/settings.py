@@ -6,6 +6,7 @@ import re
 
 from django.db import IntegrityError, transaction
 
+from accounts import audit
 from accounts.models import User
 from agentopia.lib import leases
 from agentopia.lib.errors import Conflict, InvalidInput
@@ -28,6 +29,7 @@ def rename_toolbox(*, toolbox: Toolbox, name: str) -> Toolbox:
             Toolbox.objects.filter(pk=toolbox.pk).update(name=name)
             toolbox.name = name
             events.record(toolbox=toolbox, kind="renamed", text=f"It was called “{before}”, and is “{name}” now.")
+            audit.record(action="toolbox.renamed", target=toolbox, owner=toolbox.owner_id, changes={"name": [before, name]})
     except IntegrityError:
         toolbox.name = before
         problem = f"You have a toolbox “{name}” already. Choose another name."

@@ -9,6 +9,7 @@ from django.db import transaction
 from agentopia.lib import live
 from toolboxes.models import Toolbox, ToolboxEvent
 from toolboxes.selectors import toolboxes_whose_silence_changed
+from toolboxes.services.listeners import tell_reporting_changed
 
 AT_ONCE = 500
 
@@ -37,6 +38,7 @@ def _note_some(now: datetime) -> bool:
             if toolbox.enrolled_at is not None and toolbox.deleted_at is None  # else it did not stop by itself
         ]
     )
+    tell_reporting_changed([toolbox.pk for toolbox in toolboxes])
     if groups:
         live.publish(*groups)
     return len(toolboxes) == AT_ONCE

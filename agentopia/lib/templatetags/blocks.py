@@ -63,10 +63,7 @@ def confirm(context: template.Context, content: str, id: str, title: str, action
 
 @register.simple_block_tag
 def log(content: str, id: str, title: str = "Log", empty: str = "Nothing has been printed yet.", size: str = "") -> SafeString:
-    """A log viewer; its lines are in ``#ID``, where ``hx-swap-oob="beforeend"`` appends more.
-
-    ``size="s"`` is for a few last lines; ``size="page"`` fills the page.
-    """
+    """Some lines of a log; ``size="s"`` is for a few last ones. A whole log has a page of its own (`static/js/log/`)."""
     return render_to_string("components/log.html", {"content": trimmed(content), "id": id, "title": title, "empty": empty, "size": size})
 
 

@@ -9,14 +9,17 @@ import hashlib
 import json
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from django import template
 from django.core.paginator import Page
 from django.forms import BoundField
+from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -59,20 +62,33 @@ class LogLine(Protocol):
     def text(self) -> str: ...
 
 
-@register.inclusion_tag("components/icon.html")
-def icon(name: str, size: int = 16, label: str = "", spin: bool = False) -> dict[str, Any]:
+@lru_cache(maxsize=2048)
+def _rendered(component: str, **context: Any) -> SafeString:
+    """A component that is made of nothing but its arguments, and is on a page again and again: a list of 100 rows has 600 of them."""
+    return render_to_string(f"components/{component}.html", context)
+
+
+def _plain(text: str) -> str:
+    """Without the mark of a safe string: the cache takes both for the same, and must render neither as it may only the other."""
+    return "".join(text)
+
+
+@register.simple_tag
+def icon(name: str, size: int = 16, label: str = "", spin: bool = False) -> SafeString:
     """An icon of ``templates/icons``, 12, 14, 16, 20 or 24 px. Hidden from screen readers unless it has a ``label``."""
     if not ICON_NAME.fullmatch(name):
         raise template.TemplateSyntaxError(f"{name!r} cannot be the name of an icon")
-    return {"name": name, "shapes": f"icons/{name}.svg", "size": size, "label": label, "spin": spin}
+    return _rendered("icon", name=name, shapes=f"icons/{name}.svg", size=size, label=_plain(label), spin=bool(spin))
 
 
-@register.inclusion_tag("components/status.html")
-def status(state: str, label: str = "", variant: str = "", tip: str = "") -> dict[str, Any]:
+@register.simple_tag
+def status(state: str, label: str = "", variant: str = "", tip: str = "") -> SafeString:
     """A server's, toolbox's or deployment's state; ``variant`` is "", "pill" or "icon". An unheard-of state shows as unknown."""
     known = str(state) if str(state) in STATES else "unknown"
     shape, word = STATES[known]
-    return {"state": known, "icon": shape, "label": label or word, "variant": variant, "tip": tip, "spin": known in TURNING}
+    return _rendered(
+        "status", state=known, icon=shape, label=_plain(label or word), variant=variant, tip=_plain(tip), spin=known in TURNING
+    )
 
 
 @register.filter
@@ -110,13 +126,13 @@ def step(
     }
 
 
-@register.inclusion_tag("components/ago.html")
-def ago(moment: datetime | None, empty: str = "never") -> dict[str, Any]:
+@register.simple_tag
+def ago(moment: datetime | None, empty: str = "never") -> SafeString:
     """How long ago, kept current by time.js; the exact time is its title. ``empty`` stands for None."""
     if not moment:  # a template's "" for what is not there
-        return {"empty": empty}
+        return _rendered("ago", empty=_plain(empty))
     seconds = max(0.0, (timezone.now() - moment).total_seconds())
-    return {"moment": moment, "text": ago_text(seconds) if seconds <= 30 * 86400 else date_format(moment, "j M Y")}
+    return _rendered("ago", moment=moment, text=ago_text(seconds) if seconds <= 30 * 86400 else date_format(moment, "j M Y"))
 
 
 def ago_text(seconds: float) -> str:
@@ -150,19 +166,21 @@ def pretty_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
-@register.inclusion_tag("components/avatar.html")
-def avatar(name: str, shape: str = "round") -> dict[str, Any]:
+@register.simple_tag
+def avatar(name: str, shape: str = "round") -> SafeString:
     """Two letters on a colour of their own; ``shape`` is "round" for people, "square" for things."""
     words = re.findall(r"[^\W_]+", name.partition("@")[0]) or ["?"]
     letters = words[0][:2] if len(words) == 1 else words[0][0] + words[-1][0]
     hue = hashlib.sha256(name.encode()).digest()[0] % AVATAR_HUES
-    return {"letters": letters, "shape": shape, "hue": hue}
+    return _rendered("avatar", letters=letters, shape=shape, hue=hue)
 
 
 @register.inclusion_tag("components/field.html")
 def field(bound: BoundField) -> dict[str, Any]:
     """A form field with its label, help and errors."""
-    return {"field": bound, "checkbox": getattr(bound.field.widget, "input_type", "") == "checkbox"}
+    kind = getattr(bound.field.widget, "input_type", "")
+    several = getattr(bound.field.widget, "allow_multiple_selected", False)
+    return {"field": bound, "checkbox": kind == "checkbox" and not several, "secret": kind == "password", "several": several}
 
 
 @register.inclusion_tag("components/toast.html")
@@ -184,14 +202,17 @@ def crumb(label: str, url: str = "") -> dict[str, Any]:
 
 
 @register.inclusion_tag("components/nav_item.html", takes_context=True)
-def nav_item(context: template.Context, url_name: str, label: str, icon: str) -> dict[str, Any]:
-    """A link of the sidebar; nothing while the part of the product that it leads to does not exist."""
+def nav_item(context: template.Context, url_name: str, label: str, icon: str, badge: str = "", hide_narrow: bool = False) -> dict[str, Any]:
+    """A link of the sidebar; nothing while the part of the product that it leads to does not exist. ``badge`` follows its label. On a
+    phone there is room for six: what another page leads to as well is left out.
+    """
     try:
         url = reverse(url_name)
     except NoReverseMatch:
         return {"url": ""}
     path = context["request"].path if "request" in context else ""
-    return {"url": url, "label": label, "icon": icon, "current": path == url or (url != "/" and path.startswith(url)), "exact": path == url}
+    current = path == url or (url != "/" and path.startswith(url))
+    return {"url": url, "label": label, "icon": icon, "badge": badge, "current": current, "exact": path == url, "hide_narrow": hide_narrow}
 
 
 @register.inclusion_tag("components/tab.html", takes_context=True)

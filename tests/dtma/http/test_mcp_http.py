@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,6 +176,39 @@ async def test_what_is_no_result_passes_as_it_is(agent: Agent, odd: str, tool: s
         session._auto_decompress = False
         async with session.post(f"/v1/servers/{odd}/mcp", json=call(tool)) as response:
             assert (response.status, await response.read()) == (status, body)
+
+
+async def test_a_head_passes_although_nothing_follows(agent: Agent, odd: str) -> None:
+    async with raw(agent) as session, asyncio.timeout(10), session.post(f"/v1/servers/{odd}/mcp", json=call("begun")) as response:
+        assert (response.status, response.content_type) == (200, "text/event-stream")
+
+
+async def test_an_answer_ends_with_the_response_even_if_the_servers_stream_does_not(agent: Agent, odd: str) -> None:
+    async with raw(agent) as session, asyncio.timeout(10), session.post(f"/v1/servers/{odd}/mcp", json=call("lingering")) as response:
+        kind, data, *end = (await response.read()).split(b"\r\n")
+    assert (kind, end) == (b"event: message", [b"", b""])
+    assert json.loads(data.removeprefix(b"data:"))["result"]["_meta"][COST]["shared"] is False
+
+
+async def test_an_answer_beyond_the_largest_message_passes_without_its_cost(agent: Agent, odd: str) -> None:
+    async with raw(agent) as session, session.post(f"/v1/servers/{odd}/mcp", json=call("huge")) as response:
+        result = (await response.json())["result"]
+    assert result == {"content": [{"type": "text", "text": "x" * 33 * MEGABYTE}]}
+
+
+def kernel_buffers() -> int:
+    """What the two ends of a connection may hold between them, in bytes."""
+    return sum(int(Path(f"/proc/sys/net/ipv4/tcp_{way}mem").read_text().split()[-1]) for way in "rw")
+
+
+async def test_a_client_that_does_not_read_stops_the_server(agent: Agent, client: DtmaClient, odd: str) -> None:
+    async with raw(agent) as session, session.post(f"/v1/servers/{odd}/mcp", json=call("flood")) as response:
+        await response.content.readline()
+        before, written = -1, int(await say(client, odd, "flooded"))
+        while written != before or written == 0:  # until it is stopped
+            await asyncio.sleep(0.5)
+            before, written = written, int(await say(client, odd, "flooded"))
+    assert 0 < written < 2 * kernel_buffers() + 8 * MEGABYTE
 
 
 async def test_an_event_that_broke_off_is_never_taken_for_a_whole_one(agent: Agent, odd: str) -> None:

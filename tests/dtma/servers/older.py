@@ -162,6 +162,17 @@ def broken(request, arguments):
     gate("never").wait()
 
 
+def gated(request, arguments):
+    """Wants its user to go somewhere first (MCP 2025-11-25, URL mode)."""
+    if not gate(arguments["door"]).is_set():
+        gate(arguments["door"]).set()  # whoever comes again has been there
+        wanted = {"mode": "url", "elicitationId": "door", "url": "https://example.org/door", "message": "Sign in"}
+        error = {"code": -32042, "message": "Sign in first", "data": {"elicitations": [wanted]}}
+        send({"id": request["id"], "error": error})
+        return None
+    return "inside"
+
+
 FUNCTIONS = {
     "deaf": deaf,
     "broken": broken,
@@ -181,6 +192,7 @@ FUNCTIONS = {
     "big": lambda request, arguments: "x" * arguments["size"],
     "length": lambda request, arguments: str(len(arguments["text"])),
     "deep": lambda request, arguments: None,
+    "gated": gated,
 }
 TOOLS = [{"name": name, "inputSchema": {"type": "object"}, "x-unknown": {"kept": True}} for name in FUNCTIONS]
 

@@ -70,8 +70,9 @@ def facts(call):
 
 
 def listen_for_changes(call):
-    """Announces another tool."""
-    call.tools.append({"name": "added", "inputSchema": {"type": "object"}})
+    """Announces another tool, or that it is described otherwise now."""
+    call.tools[:] = [tool for tool in call.tools if tool["name"] != "added"]
+    call.tools.append({"name": "added", "description": call.arguments.get("description", ""), "inputSchema": {"type": "object"}})
     rpc.send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
     return "announced"
 

@@ -115,8 +115,8 @@ def test_nothing_of_the_release_leaks_into_programs_of_the_host(machine: Machine
 
 def test_every_module_of_dtma_can_be_imported_from_the_release(machine: Machine) -> None:
     script = """
-import importlib, pkgutil, dtma, dtma_wire
-for package in (dtma, dtma_wire):
+import importlib, pkgutil, dtma, dtma_wire, lean_http, mcp_protocol
+for package in (dtma, dtma_wire, lean_http, mcp_protocol):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)

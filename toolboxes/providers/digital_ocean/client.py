@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import pydo
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline import policies
@@ -25,6 +24,8 @@ class DigitalOcean:
     """One account's part of the API, as a context manager. Every call is made once: jobs try again, and know what they did before."""
 
     def __init__(self, token: str) -> None:
+        import pydo  # noqa: PLC0415 (20 MB of generated code, which every process would load at its start)
+
         self._api = pydo.Client(
             token,
             endpoint=settings.DIGITALOCEAN_API_URL,

@@ -17,9 +17,24 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODE = sys.argv[1]
-NAMES = ("headers", "cut", "garbage", "error", "lists", "meta", "compressed", "discovered")
+NAMES = (
+    "headers",
+    "cut",
+    "garbage",
+    "error",
+    "lists",
+    "meta",
+    "compressed",
+    "discovered",
+    "lingering",
+    "begun",
+    "huge",
+    "flood",
+    "flooded",
+)
 SESSIONS = set()
 DISCOVERED = []
+FLOOD = [0]
 NUMBERS = itertools.count()
 
 
@@ -124,14 +139,43 @@ class Handler(BaseHTTPRequestHandler):
     def tool_cut(self, message):
         """Begins to answer with events and breaks off in the middle of one."""
         progress = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "so far"}}
+        self.stream(b"data: " + json.dumps(progress).encode() + b"\n\n", b'data: {"jsonrpc":"2.0","resu')
+        self.close_connection = True
+
+    def stream(self, *pieces):
+        """Begins to answer with events."""
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for piece in (b"data: " + json.dumps(progress).encode() + b"\n\n", b'data: {"jsonrpc":"2.0","resu'):
+        for piece in pieces:
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         self.wfile.flush()
-        self.close_connection = True
+
+    def tool_lingering(self, message):
+        """Answers, and leaves the stream open."""
+        text = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {"content": []}}).encode()
+        self.stream(b"event: message\r\ndata: " + text + b"\r\n\r\n")
+        time.sleep(600)
+
+    def tool_begun(self, message):
+        """Says that it will answer with events, and no more."""
+        self.stream()
+        time.sleep(600)
+
+    def tool_huge(self, message):
+        self.result(message, {"content": [{"type": "text", "text": "x" * 33 * 1024 * 1024}]})
+
+    def tool_flood(self, message):
+        """Says more and more, for as long as it is heard."""
+        self.stream()
+        piece = b": " + b"x" * 65530 + b"\n\n"
+        while True:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            FLOOD[0] += len(piece)
+
+    def tool_flooded(self, message):
+        self.result(message, {"content": [{"type": "text", "text": str(FLOOD[0])}]})
 
     def tool_discovered(self, message):
         self.result(message, {"content": [{"type": "text", "text": str(len(DISCOVERED))}]})

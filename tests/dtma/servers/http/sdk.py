@@ -92,7 +92,9 @@ async def ask(context, params):
         if answer is None:
             return t.InputRequiredResult(input_requests={"name": t.ElicitRequest(params=question)})
     else:
-        answer = await context.session.elicit_form(question.message, question.requested_schema, related_request_id=context.request_id)
+        aside = (params.arguments or {}).get("text") == "aside"  # on the stream that belongs to no request
+        call = None if aside else context.request_id
+        answer = await context.session.elicit_form(question.message, question.requested_schema, related_request_id=call)
     return text(f"{answer.action} {(answer.content or {}).get('name')}")
 
 

@@ -1,0 +1,1 @@
+"""How fast the catalogue is searched with 20,000 entries in it."""

@@ -1,0 +1,1 @@
+"""The gateway measured: `python -m bench.gateway`."""

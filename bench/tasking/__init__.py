@@ -1,0 +1,1 @@
+"""Tasks whose end state is verified, done by an agent on real servers (``bench/tasks.py``)."""

@@ -1,0 +1,1 @@
+"""The pages of the chat: conversations, and what happens in them as it happens."""

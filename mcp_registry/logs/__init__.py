@@ -1,0 +1,1 @@
+"""What servers printed: read from their toolboxes, streamed to pages, and downloaded."""

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from _pytest.terminal import TerminalReporter
 from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
@@ -25,6 +26,7 @@ from mcp_registry.services.catalog import add_entry
 from mcp_registry.services.deployments import finish_deployment
 from mcp_registry.services.observation import observe
 from mcp_registry.services.servers import deploy_server
+from tests.failures import write_down
 from tests.intake import enrolled
 from tests.once import empty_what_was_filled, load_catalog_once, look_up_static_files_once
 from tests.spreading import group_of, rank_of
@@ -61,6 +63,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
     yield  # pytest-xdist looks at the marks, and pytest-django has an order of its own
     items.sort(key=rank_of)
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Only where all tests are reported, not in the workers."""
+    write_down(terminalreporter)
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Error, Page, Request, StorageState, expect, sync_playwright
 
+from deploy.local.test import find_browser
 from tests.stack import Stack
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     "--no-sandbox",  # the tests may run as root
     "--disable-gpu",
@@ -43,7 +42,7 @@ def chromium(image: str) -> Iterator[Browser]:
 
     So the image for servers, which is built with a loop, must be there before.
     """
-    path = os.environ.get("CHROMIUM") or next((found for found in map(shutil.which, NAMES) if found), None)
+    path = os.environ.get("CHROMIUM") or find_browser()
     if path is None:
         pytest.fail("These tests drive a real Chromium, and there is none on the PATH. Install the package chromium.", pytrace=False)
     expect.set_options(timeout=30_000)

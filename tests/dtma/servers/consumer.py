@@ -84,7 +84,7 @@ def tick(call):
                 sys.stderr.write("tick\n" * 3)
                 sys.stderr.flush()
             ticks.extend(["tick"] * 3)
-            time.sleep(0.2)
+            time.sleep(1)
         done.set()
 
     done = threading.Event()

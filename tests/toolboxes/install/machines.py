@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import tempfile
 import uuid
@@ -131,8 +132,9 @@ def remove_machines(engine: DockerClient) -> None:
 
 
 def gateway(engine: DockerClient) -> str:
-    """Where machines reach what runs beside their engine."""
-    return str(engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+    """Where machines reach what runs beside their engine: an engine that found its bridge there already does not name the address."""
+    bridge = engine.networks.get("bridge").attrs["Options"]["com.docker.network.bridge.name"]
+    return next(address.address for address in psutil.net_if_addrs()[bridge] if address.family == socket.AF_INET)
 
 
 def _capabilities() -> list[str]:

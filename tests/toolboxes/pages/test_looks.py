@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +30,7 @@ from starlette.staticfiles import StaticFiles
 
 from accounts.models import User
 from agentopia.asgi import application
+from deploy.local.test import find_browser
 from tests.e2e.browser import unexpected
 from tests.toolboxes.pages.conftest import GB, Make, info, load
 from toolboxes.models import Metric, Toolbox, ToolboxEvent
@@ -40,7 +40,7 @@ from toolboxes.status import State
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VIEWS = ("", "servers/", "events/", "settings/", "removal/")
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = os.environ.get("CHROMIUM") or find_browser()
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 WIDTHS = {"phone": 380, "screen": 1280}
 Scheme = Literal["light", "dark"]

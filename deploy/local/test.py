@@ -24,8 +24,8 @@ BUSY = ("tests/e2e", "tests/fleet", "tests/deploy", "tests/dtma", "tests/toolbox
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 """The first takes a fraction of the processor: it has no windows to draw."""
 PACKAGES = ("chromium-headless-shell", "chromium")
-MOST_AGAIN = 5
-"""If no more tests than this fail of the whole suite, each is tried once more, with nothing else running."""
+MOST_AGAIN = 12
+"""If no more tests than this fail of the whole suite, their files are run once more, with nothing else running."""
 FAILED_LIST = "AGENTOPIA_FAILED_LIST"
 """The environment variable with the path of the file that names the failed tests, a line each (``tests/failures.py``)."""
 
@@ -110,15 +110,15 @@ def run_all(arguments: list[str], environment: dict[str, str], failed: Path) -> 
 
 
 def run_again(failed: Path, environment: dict[str, str]) -> int:
-    """The exit code of a few failed tests, alone. The suite keeps the processors busy for its whole time, and what waits for real machines
-    may come too late there. Which tests needed it is said, since a test that fails now and then is a fault to be mended, here or in what it
-    tests.
+    """The exit code of the files of a few failed tests, alone; the tests of some files stand on one another. The suite keeps the processors
+    busy for its whole time, and what waits for real machines may come too late there. Which tests needed it is said, since a test that
+    fails now and then is a fault to be mended, here or in what it tests.
     """
     names = failed.read_text().splitlines() if failed.exists() else []
     if not 0 < len(names) <= MOST_AGAIN:
         return int(pytest.ExitCode.TESTS_FAILED)
-    print(f"\n{len(names)} failed while everything ran, and are tried once more, alone:", *names, sep="\n  ", flush=True)
-    code = run_pytest(names, environment)
+    print(f"\n{len(names)} failed while everything ran, and their files are run once more, alone:", *names, sep="\n  ", flush=True)
+    code = run_pytest(list(dict.fromkeys(name.partition("::")[0] for name in names)), environment)
     if code == pytest.ExitCode.OK:
         print("Failed at first and passed alone:", *names, sep="\n  ", flush=True)
     return code

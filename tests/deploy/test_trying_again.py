@@ -1,4 +1,4 @@
-"""Of the whole suite a few failed tests are tried once more, alone; many are not, and what fails again has failed."""
+"""Of the whole suite the files of a few failed tests are run once more, alone; of many they are not, and what fails again has failed."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Runs:
     ("failures", "code", "again"),
     [
         ([[], []], OK, None),
-        ([["tests/a.py::test_a"], ["tests/b.py::test_b"], []], OK, ["tests/a.py::test_a", "tests/b.py::test_b"]),
-        ([["tests/a.py::test_a"], [], ["tests/a.py::test_a"]], FAILED, ["tests/a.py::test_a"]),
+        ([["tests/a.py::test_a"], ["tests/b.py::test_b", "tests/b.py::test_c"], []], OK, ["tests/a.py", "tests/b.py"]),
+        ([["tests/a.py::test_a"], [], ["tests/a.py::test_a"]], FAILED, ["tests/a.py"]),
         ([[f"tests/a.py::test_{number}" for number in range(launcher.MOST_AGAIN + 1)], []], FAILED, None),
     ],
 )

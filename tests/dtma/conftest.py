@@ -8,12 +8,13 @@ import shutil
 import tarfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import docker
+import httpx2
 import pytest
 from docker import DockerClient
 
@@ -25,6 +26,8 @@ from dtma.labels import LABEL_TOOLBOX
 from dtma_client import DtmaClient
 from dtma_wire import PypiPackage
 from tests.dtma.agent import ENGINE_URL, Agent, ready, spec_of
+from tests.dtma.authority import any_toolbox
+from tests.dtma.cleaning import remove_servers
 from tests.dtma.mcp_raw import http_to
 
 SERVERS = Path(__file__).parent / "servers"
@@ -153,5 +156,24 @@ async def http(agent: Agent) -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def server_id() -> str:
-    """An id that no other test has. What runs under it is removed with the toolbox."""
+    """An id that no other test has, and what the ids of all its servers begin with."""
     return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(autouse=True)
+def servers_end(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test's servers end with it, after the DTMAs that were made for it: else hundreds would run at last, and slow the engine."""
+    yield
+    used = getattr(request.node, "funcargs", {})
+    if "server_id" in used and "agent" in used:
+        remove_from(used["agent"], used["server_id"])
+    elif "server_id" in used and "engine" in used:
+        remove_servers(used["engine"], used["server_id"])
+
+
+def remove_from(agent: Agent, mark: str) -> None:
+    """Delete the servers whose ids begin with ``mark``, with their data. One that cannot be is removed with the toolbox."""
+    with suppress(httpx2.HTTPError), httpx2.Client(base_url=agent.url, verify=any_toolbox(), timeout=30) as http:
+        for server in http.get("/v1/servers").json():
+            if server["id"].startswith(mark):
+                http.delete(f"/v1/servers/{server['id']}", params={"volumes": "remove"})

@@ -266,11 +266,11 @@ async def test_heartbeats_tell_orphans_when_they_change(host: Host, image: str, 
     host.control.interval = 60
     await host.control.hears(lambda beat: beat.sequence > calm.sequence)
     await asyncio.to_thread(container_of(engine, server_id).kill)
-    beat = await host.control.hears(lambda beat: bool(beat.orphans), 5)
+    beat = await host.control.hears(lambda beat: bool(beat.orphans), 20)
     assert beat.orphans is not None
     assert not beat.orphans[0].running
     await asyncio.to_thread(container_of(engine, server_id).remove)
-    await host.control.hears(lambda beat: beat.orphans == (), 5)
+    await host.control.hears(lambda beat: beat.orphans == (), 20)
 
 
 async def test_a_control_plane_that_asks_for_everything_hears_of_orphans_again(host: Host, image: str, server_id: str) -> None:

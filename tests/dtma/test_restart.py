@@ -72,7 +72,7 @@ async def test_a_stopped_dtma_leaves_its_servers_running(
         assert engine.containers.get(before.container).status == "running"
         agent.start()
         assert (await running(client, server_id)).container == before.container
-        assert "ERROR" not in agent.output
+        assert "ERROR dtma" not in agent.output
 
 
 async def test_what_happened_meanwhile_is_repaired(

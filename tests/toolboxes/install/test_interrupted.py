@@ -27,9 +27,9 @@ def toolbox(make_toolbox: Callable[[], Toolbox]) -> Toolbox:
 
 def test_a_download_that_breaks_off_or_is_damaged_is_not_installed(machine: Machine, shop: Shop, toolbox: Toolbox) -> None:
     command = shop.command(toolbox)
-    machine.run("echo limit-rate=3M >/root/.curlrc")
+    machine.run("echo limit-rate=1M >/root/.curlrc")
     installing = machine.begin(command)
-    until(lambda: machine.run(f"find {RELEASES} -name release.tar.gz -size +1M", check=False), 30)
+    until(lambda: machine.run(f"find {RELEASES} -name release.tar.gz -size +1M", check=False), 120)
     # The power goes: nothing cleans up.
     machine.run("pkill -KILL -x curl; pkill -KILL -x sh", check=False)
     installing.wait(10)
@@ -63,7 +63,7 @@ def test_an_upgrade_that_was_killed_is_made_up_for(machine: Machine, shop: Shop,
     before = machine.run(f"readlink {RELEASES}/current")
     with shop.offering(newer("7.0.2")):
         upgrading = machine.begin("agentopia-dtma upgrade")
-        until(lambda: machine.run(f"readlink {RELEASES}/current") != before, 30)
+        until(lambda: machine.run(f"readlink {RELEASES}/current") != before, 120)
         machine.run("pkill -KILL -f '[d]tma.machine'", check=False)
         upgrading.wait(10)
         machine.run("agentopia-dtma upgrade")
